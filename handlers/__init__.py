@@ -1,0 +1,1 @@
+"""Everything that starts docmill: the Lambda functions and the command line."""

@@ -1,0 +1,1 @@
+"""docmill's engine: domain and use cases inside, adapters and wiring around them."""

@@ -1,0 +1,1 @@
+"""Use cases: each performs what the domain decided, through the ports."""

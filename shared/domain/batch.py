@@ -1,0 +1,155 @@
+"""The life of a batch, as one table; the rule it protects is intent before effect.
+
+Its list of documents is saved before it is PLANNED, and SUBMITTING is saved before `create`
+is called. An answer that didn't come makes it IN_DOUBT, which only proof ends. Decisions that
+move many documents (RELEASING, FAILING) are saved before the first document moves.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.bitmap import Bitmap
+from shared.domain.document import Failure
+from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
+from shared.domain.totals import Totals
+
+
+class BatchStatus(StrEnum):
+    PLANNED = "planned"
+    SUBMITTING = "submitting"
+    IN_DOUBT = "in_doubt"
+    IN_PROGRESS = "in_progress"
+    ENDED = "ended"
+    COLLECTED = "collected"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    FAILING = "failing"
+    FAILED = "failed"
+
+
+class BatchEvent(StrEnum):
+    TAKEN = "taken"
+    INTENDED = "intended"
+    ABANDONED = "abandoned"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    UNPROVEN = "unproven"
+    ADOPTED = "adopted"
+    DISPROVED = "disproved"
+    CHECKED = "checked"
+    ENDED = "ended"
+    VANISHED = "vanished"
+    COLLECTED = "collected"
+    SETTLED = "settled"
+
+
+TRANSITIONS: dict[tuple[BatchStatus, BatchEvent], BatchStatus] = {
+    (BatchStatus.PLANNED, BatchEvent.TAKEN): BatchStatus.PLANNED,
+    (BatchStatus.PLANNED, BatchEvent.INTENDED): BatchStatus.SUBMITTING,
+    (BatchStatus.PLANNED, BatchEvent.ABANDONED): BatchStatus.RELEASING,
+    (BatchStatus.SUBMITTING, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
+    (BatchStatus.SUBMITTING, BatchEvent.DEFERRED): BatchStatus.PLANNED,
+    (BatchStatus.SUBMITTING, BatchEvent.REFUSED): BatchStatus.FAILING,
+    (BatchStatus.SUBMITTING, BatchEvent.UNANSWERED): BatchStatus.IN_DOUBT,
+    (BatchStatus.IN_DOUBT, BatchEvent.UNPROVEN): BatchStatus.IN_DOUBT,
+    (BatchStatus.IN_DOUBT, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
+    (BatchStatus.IN_DOUBT, BatchEvent.ADOPTED): BatchStatus.IN_PROGRESS,
+    (BatchStatus.IN_DOUBT, BatchEvent.DISPROVED): BatchStatus.RELEASING,
+    (BatchStatus.IN_PROGRESS, BatchEvent.CHECKED): BatchStatus.IN_PROGRESS,
+    (BatchStatus.IN_PROGRESS, BatchEvent.ENDED): BatchStatus.ENDED,
+    (BatchStatus.IN_PROGRESS, BatchEvent.VANISHED): BatchStatus.FAILING,
+    (BatchStatus.ENDED, BatchEvent.TAKEN): BatchStatus.ENDED,
+    (BatchStatus.ENDED, BatchEvent.COLLECTED): BatchStatus.COLLECTED,
+    (BatchStatus.ENDED, BatchEvent.VANISHED): BatchStatus.FAILING,
+    (BatchStatus.RELEASING, BatchEvent.TAKEN): BatchStatus.RELEASING,
+    (BatchStatus.RELEASING, BatchEvent.SETTLED): BatchStatus.RELEASED,
+    (BatchStatus.FAILING, BatchEvent.TAKEN): BatchStatus.FAILING,
+    (BatchStatus.FAILING, BatchEvent.SETTLED): BatchStatus.FAILED,
+}
+
+TERMINAL = frozenset({BatchStatus.COLLECTED, BatchStatus.RELEASED, BatchStatus.FAILED})
+LIVE = frozenset(BatchStatus) - TERMINAL
+
+
+class IllegalTransition(Exception):
+    """An event that can't happen in this status: a bug, so nothing is changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """The provider's own counts of a batch's requests."""
+
+    processing: int = 0
+    succeeded: int = 0
+    errored: int = 0
+    canceled: int = 0
+    expired: int = 0
+
+    @property
+    def total(self) -> int:
+        """All requests of the batch."""
+        return self.processing + self.succeeded + self.errored + self.canceled + self.expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One place in a batch's list: the document and the id its result will carry."""
+
+    path: str
+    custom_id: CustomId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What docmill knows of one batch.
+
+    `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
+    all, `requests` what is left. `next_at` is when somebody should look at it next; taking it up
+    moves `next_at` a lease ahead. `tries` counts the looks since the last success, for backing
+    off. `rev` is the store's: the revision read, 0 when never stored.
+    """
+
+    id: BatchId
+    job: JobName
+    group: str
+    recipe: str
+    fingerprint: str
+    model: str
+    betas: tuple[str, ...]
+    status: BatchStatus
+    size: int
+    planned_at: datetime
+    next_at: datetime
+    bytes: int = 0
+    excluded: bytes = b""
+    intent_at: datetime | None = None
+    doubt_since: datetime | None = None
+    provider_id: ProviderId | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    ended_at: datetime | None = None
+    collected_at: datetime | None = None
+    not_found_since: datetime | None = None
+    counts: Counts | None = None
+    totals: Totals | None = None
+    failure: Failure | None = None
+    note: str = ""
+    tries: int = 0
+    rev: int = 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, or will be."""
+        return self.size - len(Bitmap(self.excluded))
+
+
+def after(batch: Batch, event: BatchEvent, **changes: object) -> Batch:
+    """The batch once `event` has happened, with `changes` made to its fields."""
+    try:
+        status = TRANSITIONS[batch.status, event]
+    except KeyError:
+        raise IllegalTransition(f"batch {batch.id} is {batch.status}: {event} can't happen") from None
+    return replace(batch, status=status, **changes)  # type: ignore[arg-type]

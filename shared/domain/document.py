@@ -1,0 +1,245 @@
+"""The life of a document: every document ends as a report or as a failure with a cause.
+
+A document is served one version at a time: a newer version seen while an older one is in a
+batch waits in `newer` until that batch has settled it. So no document is ever in two live
+batches, and no report is overwritten by an older one.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.ids import BatchId, CustomId, JobName
+
+
+class DocumentStatus(StrEnum):
+    WAITING = "waiting"
+    IN_BATCH = "in_batch"
+    REPORTED = "reported"
+    FAILED = "failed"
+
+
+class DocumentEvent(StrEnum):
+    CHANGED = "changed"
+    CLAIMED = "claimed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RELEASED = "released"
+    REQUEUED = "requeued"
+    UNCHANGED = "unchanged"
+
+
+TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
+    (DocumentStatus.WAITING, DocumentEvent.CHANGED): DocumentStatus.WAITING,
+    (DocumentStatus.WAITING, DocumentEvent.CLAIMED): DocumentStatus.IN_BATCH,
+    (DocumentStatus.WAITING, DocumentEvent.FAILED): DocumentStatus.FAILED,
+    (DocumentStatus.WAITING, DocumentEvent.UNCHANGED): DocumentStatus.REPORTED,
+    (DocumentStatus.IN_BATCH, DocumentEvent.SUCCEEDED): DocumentStatus.REPORTED,
+    (DocumentStatus.IN_BATCH, DocumentEvent.FAILED): DocumentStatus.FAILED,
+    (DocumentStatus.IN_BATCH, DocumentEvent.RELEASED): DocumentStatus.WAITING,
+    (DocumentStatus.REPORTED, DocumentEvent.CHANGED): DocumentStatus.WAITING,
+    (DocumentStatus.FAILED, DocumentEvent.CHANGED): DocumentStatus.WAITING,
+    (DocumentStatus.FAILED, DocumentEvent.FAILED): DocumentStatus.FAILED,
+    (DocumentStatus.FAILED, DocumentEvent.REQUEUED): DocumentStatus.WAITING,
+    (DocumentStatus.REPORTED, DocumentEvent.FAILED): DocumentStatus.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowPlace:
+    """Where one row of a manifest lies, so that it can be read again by a range read."""
+
+    manifest_etag: str
+    line: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """One version of a document. `etag` changes exactly when the version does."""
+
+    source: str
+    etag: str
+    size: int
+    row: RowPlace | None = None
+
+    @property
+    def order(self) -> str:
+        """Packing order: rows of a manifest in the order they lie in, so reads stay sequential."""
+        return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
+
+    `retryable` says whether `docmill retry` takes it up without `--all`.
+    """
+
+    type: str
+    message: str
+    retryable: bool = False
+    attempts: int = 0
+    custom_id: CustomId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What gets one report: a file, or one row of a manifest.
+
+    `path` is its identity within the job and names its report. `since` is when this version
+    began to wait. `rev` is the store's: the revision read, 0 when never stored.
+    """
+
+    job: JobName
+    path: str
+    group: str
+    content: Content
+    status: DocumentStatus
+    since: datetime
+    newer: Content | None = None
+    batch: BatchId | None = None
+    attempts: int = 0
+    claimed_digest: str | None = None
+    reported_digest: str | None = None
+    failure: Failure | None = None
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A document as intake found it now; `failure` when it can't be taken as it is."""
+
+    path: str
+    group: str
+    content: Content
+    failure: Failure | None = None
+
+
+def _after(document: Document, event: DocumentEvent) -> DocumentStatus:
+    return TRANSITIONS[document.status, event]
+
+
+def sighted(
+    document: Document | None, sighting: Sighting, *, job: JobName, now: datetime
+) -> Document | None:
+    """The document after intake saw it; None when there is nothing to write."""
+    if document is None:
+        return Document(
+            job=job,
+            path=sighting.path,
+            group=sighting.group,
+            content=sighting.content,
+            status=DocumentStatus.FAILED if sighting.failure else DocumentStatus.WAITING,
+            since=now,
+            failure=sighting.failure,
+        )
+    if document.status is DocumentStatus.IN_BATCH:
+        newer = None if sighting.content.etag == document.content.etag else sighting.content
+        return None if newer == document.newer else replace(document, newer=newer)
+    if sighting.content.etag == document.content.etag:
+        return _seen_again(document, sighting)
+    event = DocumentEvent.FAILED if sighting.failure else DocumentEvent.CHANGED
+    return replace(
+        document,
+        status=_after(document, event),
+        group=sighting.group,
+        content=sighting.content,
+        since=now,
+        attempts=0,
+        failure=sighting.failure,
+    )
+
+
+def _seen_again(document: Document, sighting: Sighting) -> Document | None:
+    """The same version once more: only what lets it be found and packed may have moved."""
+    moved = (document.content, document.group) != (sighting.content, sighting.group)
+    if document.status is DocumentStatus.WAITING and moved:
+        return replace(document, content=sighting.content, group=sighting.group)
+    if document.status is DocumentStatus.FAILED and (moved or sighting.failure):
+        failure = sighting.failure or document.failure
+        after = replace(
+            document, content=sighting.content, group=sighting.group, failure=failure
+        )
+        return None if after == document else after
+    return None
+
+
+def claimed(document: Document, batch: BatchId, *, digest: str) -> Document:
+    """In the batch from now on. `digest` is of the content that was read for the request."""
+    return replace(
+        document,
+        status=_after(document, DocumentEvent.CLAIMED),
+        batch=batch,
+        claimed_digest=digest,
+    )
+
+
+def unchanged(document: Document) -> Document:
+    """Its content is what its report was made from: nothing to pay for."""
+    return replace(document, status=_after(document, DocumentEvent.UNCHANGED), failure=None)
+
+
+def reported(document: Document, *, now: datetime) -> Document:
+    """Its report is written."""
+    after = replace(
+        document,
+        status=_after(document, DocumentEvent.SUCCEEDED),
+        batch=None,
+        claimed_digest=None,
+        reported_digest=document.claimed_digest,
+        failure=None,
+    )
+    return _take_up_newer(after, now=now)
+
+
+def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
+    """It ends without a report, unless a newer version waits."""
+    after = replace(
+        document,
+        status=_after(document, DocumentEvent.FAILED),
+        batch=None,
+        claimed_digest=None,
+        attempts=failure.attempts,
+        failure=failure,
+    )
+    return _take_up_newer(after, now=now)
+
+
+def released(document: Document, *, now: datetime, attempts: int | None = None) -> Document:
+    """Out of its batch and waiting again; `attempts` when the try counts."""
+    after = replace(
+        document,
+        status=_after(document, DocumentEvent.RELEASED),
+        batch=None,
+        claimed_digest=None,
+        since=now,
+        attempts=document.attempts if attempts is None else attempts,
+    )
+    return _take_up_newer(after, now=now)
+
+
+def requeued(document: Document, *, now: datetime) -> Document:
+    """A person asked for a failed document to be tried again: its attempts start anew."""
+    return replace(
+        document,
+        status=_after(document, DocumentEvent.REQUEUED),
+        since=now,
+        attempts=0,
+        failure=None,
+    )
+
+
+def _take_up_newer(document: Document, *, now: datetime) -> Document:
+    if document.newer is None:
+        return document
+    return replace(
+        document,
+        status=DocumentStatus.WAITING,
+        content=document.newer,
+        newer=None,
+        since=now,
+        attempts=0,
+        failure=None,
+    )

@@ -1,0 +1,42 @@
+"""A group collects documents until it is ripe: full, old enough, or declared ready."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.ids import JobName
+from shared.domain.policy import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group with documents that wait, or may wait.
+
+    `since` is when its oldest began to wait, `touched` when the last came. `rev` is the
+    store's: the revision read, 0 when never stored.
+    """
+
+    job: JobName
+    name: str
+    since: datetime
+    touched: datetime
+    ready: bool = False
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much waits in a group: documents, and bytes of their content."""
+
+    documents: int
+    bytes: int
+
+    def fills_a_batch(
+        self, *, requests: int = MAX_BATCH_REQUESTS, size: int = MAX_BATCH_BYTES
+    ) -> bool:
+        """Whether waiting longer would not make the next batch larger."""
+        return self.documents >= requests or self.bytes >= size
+
+
+def is_due(group: Group, *, max_wait: timedelta, now: datetime) -> bool:
+    """Whether the group is ripe by word or by age; whether it is full takes a look at its load."""
+    return group.ready or now - group.since >= max_wait

@@ -1,0 +1,21 @@
+"""A job: a recipe and the documents it applies to."""
+
+from dataclasses import dataclass
+
+from shared.domain.ids import JobName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What docmill remembers of a job besides its documents and batches.
+
+    `stale` says that `failures.jsonl` and `summary.json` are behind the state. `settings` is
+    the home's own: the laptop keeps the command there so that `retry` needs no arguments.
+    `rev` is the store's, 0 when never stored.
+    """
+
+    name: JobName
+    stale: bool = False
+    problem: str | None = None
+    settings: dict[str, str]
+    rev: int = 0

@@ -1,0 +1,39 @@
+"""The numbers the engine runs by, each with where it comes from."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+MAX_BATCH_REQUESTS = 100_000
+"""Requests per batch, from the Batches API reference."""
+
+MAX_BATCH_BYTES = 256_000_000
+"""Bytes per batch body. The reference says 256 MB; should it mean MiB, this is still below."""
+
+RESULTS_KEPT = timedelta(days=29)
+"""How long results can be fetched, counted from the batch's creation (reference)."""
+
+BATCH_LIFETIME = timedelta(hours=24)
+"""When the provider expires what it hasn't finished (reference)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a home sets for its engine.
+
+    `doubt_grace`: how long a listing that doesn't show a batch isn't believed.
+    `clock_skew`: how far the provider's clock may be behind ours when batches are listed.
+    `index_lag`: how far the store's index may be behind its rows.
+    `lease`: how long a batch stays with the process that took it up.
+    `reports_by_job`: reports lie below `<job>/`, as in a bucket that several jobs share.
+    """
+
+    poll_interval: timedelta = timedelta(seconds=60)
+    doubt_grace: timedelta = timedelta(seconds=60)
+    clock_skew: timedelta = timedelta(minutes=5)
+    not_found_grace: timedelta = BATCH_LIFETIME + timedelta(hours=1)
+    index_lag: timedelta = timedelta(0)
+    lease: timedelta = timedelta(minutes=15)
+    max_attempts: int | None = None
+    max_batch_requests: int = MAX_BATCH_REQUESTS
+    max_batch_bytes: int = MAX_BATCH_BYTES
+    reports_by_job: bool = False

@@ -1,0 +1,45 @@
+"""What a batch came to. Derived from its results in one pass; never incremented afterwards."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from shared.domain.catalog import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Outcomes, tokens and dollars of one or many batches.
+
+    `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
+    price; both leave out the `unpriced` requests, whose model has no known price.
+    `retried` requests are waiting again; `superseded` answers came for a document that had
+    been settled otherwise.
+    """
+
+    reported: int = 0
+    truncated: int = 0
+    failed: int = 0
+    retried: int = 0
+    superseded: int = 0
+    unpriced: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal = Decimal(0)
+    cost_without_batches: Decimal = Decimal(0)
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            reported=self.reported + other.reported,
+            truncated=self.truncated + other.truncated,
+            failed=self.failed + other.failed,
+            retried=self.retried + other.retried,
+            superseded=self.superseded + other.superseded,
+            unpriced=self.unpriced + other.unpriced,
+            usage=self.usage + other.usage,
+            cost=self.cost + other.cost,
+            cost_without_batches=self.cost_without_batches + other.cost_without_batches,
+        )
+
+    @property
+    def saved(self) -> Decimal:
+        """What batching saved, of the requests whose price is known."""
+        return self.cost_without_batches - self.cost

@@ -1,0 +1,71 @@
+"""Places that hold documents or reports under keys: a folder or a bucket.
+
+Adapters: `shared.adapters.folder_blobs` and `shared.adapters.s3_blobs`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class BlobError(Exception):
+    """One blob could not be had. `message` is one line that names it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BlobNotFound(BlobError):
+    """No such key."""
+
+
+class BlobUnreadable(BlobError):
+    """The key is there and its content can't be had (permissions, a damaged disk)."""
+
+
+class BlobChanged(BlobError):
+    """The content is another than the one asked for by its etag."""
+
+
+class BlobStoreUnavailable(BlobError):
+    """The place itself doesn't answer now, or has no room; trying later may help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """What is known of a blob without its content. `etag` differs when the content does."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+class Blobs(Protocol):
+    """Keys are `/`-separated text; a write is whole or not at all."""
+
+    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+        """Every blob whose key begins with `prefix`, by key; what can't be read, as its error."""
+
+    def stat(self, key: str) -> Blob:
+        """Look at one blob. Raises BlobNotFound, BlobUnreadable or BlobStoreUnavailable."""
+
+    def read(self, key: str) -> bytes:
+        """The content of one blob. Raises like `stat`."""
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+        """The content of each, in the order asked for, read ahead within bounded memory."""
+
+    def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        """The content from `offset` in large pieces. Raises like `stat`, and BlobChanged."""
+
+    def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Write each whole, replacing what is there; all are there when this returns.
+
+        Raises BlobUnreadable where one key can't be written, BlobStoreUnavailable otherwise.
+        """
+
+    def delete(self, key: str) -> None:
+        """Remove one blob; nothing happens when it isn't there."""

@@ -1,0 +1,1 @@
+"""Composition: which adapters stand behind the ports in each home."""
