@@ -106,6 +106,12 @@ class Document:
     failure: Failure | None = None
     rev: int = 0
 
+    @property
+    def stands_for_a_row(self) -> bool:
+        """Whether it only names a faulty row of a manifest, which no retry can mend."""
+        row = self.content.row
+        return row is not None and self.content.etag.startswith(f"{row.manifest_etag}:")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
@@ -135,11 +141,11 @@ def sighted(
             since=now,
             failure=sighting.failure,
         )
-    if document.status is DocumentStatus.IN_BATCH:
-        newer = None if sighting.content.etag == document.content.etag else sighting.content
-        return None if newer == document.newer else replace(document, newer=newer)
     if sighting.content.etag == document.content.etag:
         return _seen_again(document, sighting)
+    if document.status is DocumentStatus.IN_BATCH:
+        newer = sighting.content
+        return None if newer == document.newer else replace(document, newer=newer)
     event = DocumentEvent.FAILED if sighting.failure else DocumentEvent.CHANGED
     return replace(
         document,
@@ -153,17 +159,14 @@ def sighted(
 
 
 def _seen_again(document: Document, sighting: Sighting) -> Document | None:
-    """The same version once more: only what lets it be found and packed may have moved."""
-    moved = (document.content, document.group) != (sighting.content, sighting.group)
-    if document.status is DocumentStatus.WAITING and moved:
-        return replace(document, content=sighting.content, group=sighting.group)
-    if document.status is DocumentStatus.FAILED and (moved or sighting.failure):
+    """The same version once more: only where it lies, and what it waits with, may have moved."""
+    after = replace(document, content=sighting.content, newer=None)
+    if document.status is DocumentStatus.WAITING:
+        after = replace(after, group=sighting.group)
+    if document.status is DocumentStatus.FAILED:
         failure = sighting.failure or document.failure
-        after = replace(
-            document, content=sighting.content, group=sighting.group, failure=failure
-        )
-        return None if after == document else after
-    return None
+        after = replace(after, group=sighting.group, failure=failure)
+    return None if after == document else after
 
 
 def claimed(document: Document, batch: BatchId, *, digest: str) -> Document:

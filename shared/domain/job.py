@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from shared.domain.document import Failure
 from shared.domain.ids import JobName
 
 
@@ -9,13 +10,14 @@ from shared.domain.ids import JobName
 class Job:
     """What docmill remembers of a job besides its documents and batches.
 
-    `stale` says that `failures.jsonl` and `summary.json` are behind the state. `settings` is
+    `stale` says that `failures.jsonl` and `summary.json` are behind the state. `problem` is
+    what keeps all of it from being worked on. `settings` is
     the home's own: the laptop keeps the command there so that `retry` needs no arguments.
     `rev` is the store's, 0 when never stored.
     """
 
     name: JobName
     stale: bool = False
-    problem: str | None = None
+    problem: Failure | None = None
     settings: dict[str, str]
     rev: int = 0

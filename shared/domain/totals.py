@@ -12,15 +12,13 @@ class Totals:
 
     `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
     price; both leave out the `unpriced` requests, whose model has no known price.
-    `retried` requests are waiting again; `superseded` answers came for a document that had
-    been settled otherwise.
+    `retried` requests are waiting again.
     """
 
     reported: int = 0
     truncated: int = 0
     failed: int = 0
     retried: int = 0
-    superseded: int = 0
     unpriced: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)
@@ -32,7 +30,6 @@ class Totals:
             truncated=self.truncated + other.truncated,
             failed=self.failed + other.failed,
             retried=self.retried + other.retried,
-            superseded=self.superseded + other.superseded,
             unpriced=self.unpriced + other.unpriced,
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,

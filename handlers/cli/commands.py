@@ -1,0 +1,287 @@
+"""What each command does, from checked options to an exit status."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from handlers.cli.display import pick
+from handlers.cli.faults import Fault
+from handlers.cli.inputs import check_inputs, sightings
+from handlers.cli.session import (
+    Options,
+    Session,
+    existing_output,
+    exit_status,
+    finish,
+    load_recipe,
+    parse,
+    remember,
+    remembered,
+    session,
+    translated_errors,
+)
+from shared.adapters.builtin import builtin_recipes, catalog
+from shared.app.control import cancel as cancel_job
+from shared.app.control import fail_waiting, requeue
+from shared.app.drive import drive
+from shared.app.intake import take_in
+from shared.app.load import waiting_load
+from shared.domain.estimate import estimate
+from shared.domain.recipe import parse_recipe
+from shared.domain.summary import Summary, render_summary, summarize
+from shared.ports.store import Store
+from shared.wiring.laptop import JOB, open_store, utc_now
+
+
+class _Declined(Exception):
+    """The person said no before money was spent."""
+
+
+def run(
+    inputs: tuple[str, ...],
+    out: Path,
+    *,
+    recipe: str | None,
+    model: str | None,
+    group_by: str | None,
+    poll_interval: float,
+    max_attempts: int | None,
+    wait: bool,
+    simulate: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """`docmill run`."""
+    found = check_inputs(inputs, out)
+    options = load_recipe(
+        recipe,
+        found.recipe,
+        Options(
+            inputs=tuple(str(Path(text).resolve()) for text in inputs),
+            model=model,
+            group_by=group_by,
+            poll_interval=poll_interval,
+            max_attempts=max_attempts,
+            simulate=simulate,
+        ),
+    )
+    parse(options)
+    _check_key(simulate=simulate)
+    _check_out(out)
+
+    def asked(store: Store) -> Options:
+        remember(store, options)
+        return options
+
+    async def take_and_drive(work: Session) -> None:
+        taken = take_in(
+            work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
+        )
+        work.deps.emit(
+            "taken_in",
+            new=taken.new,
+            changed=taken.changed,
+            unchanged=taken.unchanged,
+            unusable=taken.unusable,
+        )
+        if not work.summary().total:
+            raise Fault(f"no documents in {', '.join(inputs)}")
+        await _go_on(work, wait=wait, yes=yes)
+
+    return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
+
+
+def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> int:
+    """`docmill retry`."""
+    existing_output(out)
+
+    async def again(work: Session) -> None:
+        count = requeue(work.deps, JOB, final=final)
+        work.deps.emit("note", message=f"{count:,} failed documents wait again")
+        await _go_on(work, wait=wait, yes=yes)
+
+    return _perform(out, as_json=as_json, asked=_remembered, work=again)
+
+
+def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
+    """`docmill cancel`."""
+    existing_output(out)
+
+    async def stop(work: Session) -> None:
+        asked = await cancel_job(work.deps, JOB)
+        message = f"{asked:,} batches asked to stop; what they finished is collected"
+        work.deps.emit("note", message=message)
+        await drive(work.deps, JOB, sleep=asyncio.sleep, submitting=False, waiting=wait)
+        fail_waiting(work.deps, JOB)
+
+    return _perform(out, as_json=as_json, asked=_remembered, work=stop)
+
+
+def _remembered(store: Store) -> Options:
+    options = remembered(store)
+    _check_key(simulate=options.simulate)
+    return options
+
+
+def _perform(
+    out: Path,
+    *,
+    as_json: bool,
+    asked: Callable[[Store], Options],
+    work: "Callable[[Session], object]",
+) -> int:
+    code = 0
+    with session(out, as_json=as_json, asked=asked, begin=lambda o: _announce(o, as_json)) as (
+        perform,
+        _,
+    ):
+
+        async def all_of_it(current: Session) -> None:
+            nonlocal code
+            try:
+                await work(current)  # type: ignore[misc]
+            except _Declined:
+                code = 2
+                return
+            code = finish(current)
+
+        perform(all_of_it)
+    return code
+
+
+def _announce(options: Options, as_json: bool) -> None:
+    if options.simulate:
+        click.echo(
+            "docmill: using the bundled simulator: every report is a placeholder and costs nothing",
+            err=as_json,
+        )
+
+
+async def _go_on(work: Session, *, wait: bool, yes: bool) -> None:
+    _confirm(work, yes=yes)
+    await drive(work.deps, JOB, sleep=asyncio.sleep, waiting=wait)
+
+
+def _confirm(work: Session, *, yes: bool) -> None:
+    """Say what it will cost, and where somebody can answer, ask."""
+    load = waiting_load(work.deps, JOB)
+    if not load.documents:
+        return
+    totals = work.summary().totals
+    mean = totals.usage.output_tokens // totals.reported if totals.reported else None
+    guess = estimate(load, work.recipe, catalog(), report_tokens=mean)
+    what = f"{guess.documents:,} documents, about {guess.input_tokens:,} tokens in"
+    if guess.likely is None or guess.at_most is None:
+        text = f"{what}; the price of {work.recipe.model} is not known"
+    else:
+        text = (
+            f"{what}; about ${guess.likely:,.2f} if reports run to {guess.report_tokens:,} tokens, "
+            f"at most about ${guess.at_most:,.2f}"
+        )
+    if work.options.simulate:
+        text += " (at the API's price; simulated, so nothing)"
+    work.deps.emit("note", message=text)
+    work.deps.emit(
+        "estimated",
+        documents=guess.documents,
+        input_tokens=guess.input_tokens,
+        likely_usd=str(guess.likely),
+        at_most_usd=str(guess.at_most),
+    )
+    if yes or work.options.simulate or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    with work.display.paused():
+        if not click.confirm("Go on?", default=False):
+            click.echo("nothing was submitted")
+            raise _Declined
+
+
+def _check_key(*, simulate: bool) -> None:
+    if not simulate and not os.environ.get("ANTHROPIC_API_KEY"):
+        raise Fault(
+            "ANTHROPIC_API_KEY is not set; set it, or try docmill without cost with --simulate"
+        )
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise Fault(f"--out {out} is a file; name a folder")
+
+
+def status(out: Path, *, as_json: bool) -> int:
+    """`docmill status`."""
+    existing_output(out)
+    with translated_errors(out):
+        store = open_store(out)
+        try:
+            summary = summarize(
+                job=JOB, documents=store.count(JOB), batches=store.batches(JOB), now=utc_now()
+            )
+            pause = store.pause()
+        finally:
+            store.close()
+    if as_json:
+        click.echo(json.dumps(json.loads(render_summary(summary))))
+        return exit_status(summary)
+    display = pick(as_json=False)
+    for line in _status_lines(summary):
+        click.echo(line)
+    if pause is not None and pause.until > utc_now():
+        click.echo(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
+    display.finish(summary, out=str(out))
+    return exit_status(summary)
+
+
+def _status_lines(summary: Summary) -> list[str]:
+    lines = [
+        f"{status.value.replace('_', ' ')}: {count:,}" for status, count in summary.documents.items()
+    ]
+    for batch in summary.batches:
+        line = f"batch {batch.id} {batch.status.value}: {batch.requests:,} requests"
+        if batch.provider_id:
+            line += f", {batch.provider_id}"
+        if batch.note:
+            line += f" ({batch.note})"
+        lines.append(line)
+    return lines
+
+
+def recipe_lines() -> list[str]:
+    """`docmill recipes`: a line each."""
+    lines = []
+    for name, text in sorted(builtin_recipes().items()):
+        recipe = parse_recipe(text, name=name, catalog=catalog())
+        lines.append(f"{name}  {recipe.model}  {recipe.description}")
+    return lines
+
+
+def recipe_text(name: str) -> str:
+    """`docmill recipes show`."""
+    found = builtin_recipes()
+    if name not in found:
+        raise Fault(f"no built-in recipe {name}; there are: {', '.join(sorted(found))}")
+    return found[name]
+
+
+def simulate(
+    *, port: int, state: Path | None, seed: int, duration: float, until_stdin_closes: bool
+) -> None:
+    """`docmill simulate`."""
+    from shared.adapters.simulator.server import main_serve
+
+    try:
+        main_serve(
+            port=port,
+            state_dir=state,
+            seed=seed,
+            duration_s=duration,
+            until_stdin_closes=until_stdin_closes,
+            announce=lambda url: click.echo(url),
+        )
+    except OSError as error:
+        raise Fault(f"port {port} on 127.0.0.1 can't be used: {error.strerror}") from None

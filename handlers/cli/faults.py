@@ -1,0 +1,12 @@
+"""What a user can mend: one line that says what is wrong, where, and what to do."""
+
+import click
+
+
+class Fault(click.ClickException):
+    """Ends the command with exit status 2 and its message as the only line."""
+
+    exit_code = 2
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        click.echo(f"docmill: {self.message}", err=True)

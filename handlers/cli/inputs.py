@@ -1,0 +1,111 @@
+"""What lies in the inputs of a run, each document under the path its report will have."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.cli.faults import Fault
+from shared.app.sightings import is_marker, sight, unusable
+from shared.domain.document import Sighting
+from shared.domain.manifest import InvalidManifest
+from shared.domain.names import escaped
+from shared.domain.recipe import Recipe
+from shared.ports.blobs import Blob, BlobError, Blobs
+
+RECIPE_FILE = "_recipe.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Folders, files and manifests as given, resolved to absolute paths."""
+
+    folders: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def recipe(self) -> Path | None:
+        """The recipe that lies beside the documents of a single folder."""
+        if len(self.folders) == 1 and (self.folders[0] / RECIPE_FILE).is_file():
+            return self.folders[0] / RECIPE_FILE
+        return None
+
+
+def check_inputs(given: Sequence[str], out: Path) -> Inputs:
+    """Resolve the inputs. Raises Fault where one can't be used with this output."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    target = out.resolve()
+    for text in given:
+        shown = escaped(text)
+        path = Path(text)
+        try:
+            kind = path.stat()
+        except FileNotFoundError:
+            raise Fault(f"no such file or folder: {shown}") from None
+        except (OSError, ValueError) as error:
+            raise Fault(f"{shown} can't be read: {getattr(error, 'strerror', error)}") from None
+        resolved = path.resolve()
+        if path.is_dir():
+            if target == resolved or target.is_relative_to(resolved):
+                raise Fault(
+                    f"the output {escaped(str(out))} lies inside the input {shown}, so reports "
+                    "would become documents; choose an --out outside it"
+                )
+            if resolved.is_relative_to(target):
+                raise Fault(
+                    f"the input {shown} lies inside the output {escaped(str(out))}; "
+                    "choose another --out"
+                )
+            folders.append(resolved)
+        elif path.is_file():
+            files.append(resolved)
+        else:
+            raise Fault(f"{shown} is neither a folder nor a regular file ({kind.st_mode:o})")
+    return Inputs(folders=tuple(dict.fromkeys(folders)), files=tuple(dict.fromkeys(files)))
+
+
+def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:
+    """Every document of the inputs. Raises Fault when two would have the same report."""
+    several = len(inputs.folders) + len(inputs.files) > 1
+    seen: dict[str, str] = {}
+    for blob, path, direct in _blobs(blobs, inputs):
+        if isinstance(blob, BlobError):
+            yield unusable(path, "unreadable", blob.message)
+            continue
+        try:
+            for sighting in sight(blobs, blob, path, recipe=recipe, named_directly=direct):
+                if several and sighting.failure is None:
+                    _check_unique(seen, sighting)
+                yield sighting
+        except InvalidManifest as error:
+            yield unusable(path, "invalid_manifest", str(error), blob=blob)
+
+
+def _check_unique(seen: dict[str, str], sighting: Sighting) -> None:
+    source = sighting.content.source
+    before = seen.setdefault(sighting.path, source)
+    if before != source:
+        raise Fault(
+            f"/{before} and /{source} would both have the report "
+            f"{escaped(sighting.path)}.md; give their common folder as the input, or rename one"
+        )
+
+
+def _blobs(blobs: Blobs, inputs: Inputs) -> Iterator[tuple[Blob | BlobError, str, bool]]:
+    for folder in inputs.folders:
+        prefix = key_of(folder) + "/" if folder != Path("/") else ""
+        for blob in blobs.list(prefix):
+            if isinstance(blob, BlobError):
+                yield blob, blob.message[:200], False
+            elif not is_marker(path := blob.key.removeprefix(prefix)):
+                yield blob, path, False
+    for file in inputs.files:
+        try:
+            yield blobs.stat(key_of(file)), file.name, True
+        except BlobError as error:
+            yield error, file.name, True
+
+
+def key_of(path: Path) -> str:
+    """The key of an absolute path in blobs whose root is `/`."""
+    return str(path).lstrip("/")

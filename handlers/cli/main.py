@@ -1,0 +1,183 @@
+"""The commands. What others script against: names, options, output and exit status."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from handlers.cli import commands
+from handlers.cli.faults import Fault
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="docmill")
+def cli() -> None:
+    """Turn folders of documents into reports, at the price of Anthropic's Message Batches."""
+
+
+_OUT = click.argument("out", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+_YES = click.option("--yes", is_flag=True, help="Don't ask before money is spent.")
+_NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave before the end.")
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Where reports and state go."
+)
+@click.option("--recipe", metavar="NAME|FILE", help="What to do with each document.")
+@click.option("--model", help="Another model than the recipe's.")
+@click.option("--group-by", metavar="folder|none|date|COLUMN", help="What batches are cut along.")
+@click.option(
+    "--poll-interval",
+    type=click.FloatRange(min=0.01, max=3600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look at batches; sooner at first.",
+)
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1, 10),
+    metavar="N",
+    help="How often to try a document that the provider failed.  [default: the recipe's, or 3]",
+)
+@_NO_WAIT
+@click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")
+@_YES
+@_JSON
+def run(
+    inputs: tuple[str, ...],
+    out: Path,
+    recipe: str | None,
+    model: str | None,
+    group_by: str | None,
+    poll_interval: float,
+    max_attempts: int | None,
+    no_wait: bool,
+    simulate: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Make a report of every document in INPUT: folders, files, or a manifest.
+
+    Run the same command again to resume, and to take up what is new or changed.
+    """
+    return commands.run(
+        inputs,
+        out,
+        recipe=recipe,
+        model=model,
+        group_by=group_by,
+        poll_interval=poll_interval,
+        max_attempts=max_attempts,
+        wait=not no_wait,
+        simulate=simulate,
+        yes=yes,
+        as_json=as_json,
+    )
+
+
+@cli.command()
+@_OUT
+@_JSON
+def status(out: Path, as_json: bool) -> int:
+    """Show where the job in OUT stands."""
+    return commands.status(out, as_json=as_json)
+
+
+@cli.command()
+@_OUT
+@click.option("--all", "final", is_flag=True, help="Also what can't be expected to succeed.")
+@_NO_WAIT
+@_YES
+@_JSON
+def retry(out: Path, final: bool, no_wait: bool, yes: bool, as_json: bool) -> int:
+    """Try the failed documents in OUT again."""
+    return commands.retry(out, final=final, wait=not no_wait, yes=yes, as_json=as_json)
+
+
+@cli.command()
+@_OUT
+@_NO_WAIT
+@_JSON
+def cancel(out: Path, no_wait: bool, as_json: bool) -> int:
+    """Cancel the batches of OUT; what was finished before is collected."""
+    return commands.cancel(out, wait=not no_wait, as_json=as_json)
+
+
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def recipes(context: click.Context) -> None:
+    """List and show the built-in recipes."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_recipes)
+
+
+@recipes.command("list")
+def list_recipes() -> None:
+    """List the built-in recipes."""
+    for line in commands.recipe_lines():
+        click.echo(line)
+
+
+@recipes.command("show")
+@click.argument("name")
+def show_recipe(name: str) -> None:
+    """Show one recipe, whole: copy it to a file to make your own."""
+    click.echo(commands.recipe_text(name), nl=False)
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8377, show_default=True)
+@click.option("--state", type=click.Path(path_type=Path), help="Keep batches here over restarts.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a batch takes.",
+)
+@click.option("--until-stdin-closes", is_flag=True, hidden=True)
+def simulate(
+    port: int, state: Path | None, seed: int, duration: float, until_stdin_closes: bool
+) -> None:
+    """Serve a simulated Message Batches API on 127.0.0.1."""
+    commands.simulate(
+        port=port, state=state, seed=seed, duration=duration, until_stdin_closes=until_stdin_closes
+    )
+
+
+def main() -> None:
+    """Run a command and leave with its exit status."""
+    try:
+        status_code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        message = error.format_message()
+        click.echo(f"docmill: {message}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
+        click.echo(
+            "\ndocmill: interrupted; submitted batches go on at the provider, and the same command "
+            "resumes from here",
+            err=True,
+        )
+        sys.stdout.flush()
+        os._exit(_INTERRUPTED)  # at once: nothing is left to save, and no thread is waited for
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(status_code if isinstance(status_code, int) else 0)
+
+
+__all__ = ["Fault", "cli", "main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What AWS sends, read as it comes: SQS records, the S3 events inside them, ticks."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import unquote_plus
+
+_MARGIN = timedelta(seconds=20)
+"""Time kept back for saving what was done before Lambda ends the process."""
+
+
+class Context(Protocol):
+    """The part of Lambda's context that is used."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class MalformedEvent(Exception):
+    """A record that isn't what its source sends; it belongs in the dead-letter queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One SQS record."""
+
+    message_id: str
+    body: str
+
+
+def sqs_records(event: Mapping[str, Any]) -> list[Record]:
+    """The records of an SQS event. Raises MalformedEvent."""
+    try:
+        return [
+            Record(message_id=record["messageId"], body=record["body"])
+            for record in event["Records"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise MalformedEvent(f"not an SQS event: {error}") from error
+
+
+def uploaded_keys(body: str) -> Iterator[str]:
+    """The object keys that an S3 notification names, decoded; none for S3's test event.
+
+    Raises MalformedEvent.
+    """
+    message = _object(body)
+    if message.get("Event") == "s3:TestEvent":
+        return
+    records = message.get("Records")
+    if not isinstance(records, list):
+        raise MalformedEvent("an S3 notification without Records")
+    for record in records:
+        try:
+            name, key = record["eventName"], record["s3"]["object"]["key"]
+        except (KeyError, TypeError) as error:
+            raise MalformedEvent(f"an S3 record without {error}") from error
+        if not isinstance(name, str) or not isinstance(key, str):
+            raise MalformedEvent("an S3 record whose name or key is not text")
+        if name.removeprefix("s3:").startswith("ObjectCreated:"):
+            yield unquote_plus(key)
+
+
+def batch_to_collect(body: str) -> str:
+    """The batch id of a message to the collect function. Raises MalformedEvent."""
+    batch = _object(body).get("batch_id")
+    if not isinstance(batch, str):
+        raise MalformedEvent("a collect message without a batch_id")
+    return batch
+
+
+def time_limit(context: Context) -> datetime:
+    """When to stop beginning new work in this invocation."""
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    return datetime.now(UTC) + max(left - _MARGIN, left / 2)
+
+
+def failed_items(message_ids: list[str]) -> dict[str, list[dict[str, str]]]:
+    """The answer that makes SQS bring back these messages and no others."""
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in message_ids]}
+
+
+def _object(body: str) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEvent(f"a body that is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise MalformedEvent("a body that is not a JSON object")
+    return message

@@ -1,0 +1,41 @@
+"""Uploads become waiting documents. Triggered by S3 notifications that come through SQS."""
+
+import asyncio
+from typing import Any
+
+from handlers.events import Context, MalformedEvent, Record, failed_items, sqs_records, uploaded_keys
+from shared.app.intake import Taken
+from shared.app.uploads import take_upload
+from shared.ports.blobs import BlobError
+from shared.ports.store import StoreUnavailable
+from shared.wiring.aws import AwsHome, home
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
+    """Take in every upload named; messages that fail are brought back by SQS, the others not."""
+    del context
+    failed = asyncio.run(_take(home(), sqs_records(event)))
+    return failed_items(failed)
+
+
+async def _take(aws: AwsHome, records: list[Record]) -> list[str]:
+    failed: list[str] = []
+    total = Taken()
+    async with aws.deps() as deps:
+        for record in records:
+            try:
+                for key in uploaded_keys(record.body):
+                    total += take_upload(deps, key)
+            except (MalformedEvent, BlobError, StoreUnavailable) as error:
+                failed.append(record.message_id)
+                aws.log.error("record_failed", message_id=record.message_id, error=str(error))
+    aws.log.info(
+        "uploads_taken_in",
+        records=len(records),
+        failed=len(failed),
+        new=total.new,
+        changed=total.changed,
+        unchanged=total.unchanged,
+        unusable=total.unusable,
+    )
+    return failed

@@ -1,0 +1,37 @@
+"""What stands still is brought on, and summaries are published. Triggered by a timer."""
+
+import asyncio
+from typing import Any
+
+from handlers.events import Context, time_limit
+from shared.app.publish import publish
+from shared.app.reconcile import reconcile
+from shared.wiring.aws import AwsHome, home
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, int]:
+    """Settle doubt, restart what was lost, publish what changed."""
+    del event
+    return asyncio.run(_reconcile(home(), context))
+
+
+async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
+    until = time_limit(context)
+    published = 0
+    async with aws.deps() as deps:
+        found = await reconcile(deps)
+        aws.ask_to_collect(found.to_collect)
+        for job in list(deps.store.stale_jobs()):
+            if deps.clock() >= until:
+                break
+            publish(deps, job.name)
+            published += 1
+    counts = {
+        "adopted": found.adopted,
+        "released": found.released,
+        "undecided": found.undecided,
+        "to_collect": len(found.to_collect),
+        "published": published,
+    }
+    aws.log.info("reconciled", **counts)
+    return counts

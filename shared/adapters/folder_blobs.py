@@ -1,0 +1,401 @@
+"""Blobs in a folder. Its one rule: no key leads out of the root, and a write is whole or absent."""
+
+# pathlib costs more than the system calls themselves on ten thousand small files.
+# ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH120
+
+import errno
+import io
+import os
+import re
+import secrets
+import stat as modes
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from shared.domain.names import escaped
+from shared.ports.blobs import (
+    Blob,
+    BlobChanged,
+    BlobError,
+    BlobNotFound,
+    BlobStoreUnavailable,
+    BlobUnreadable,
+)
+
+ETAG_HEX: Final = 32
+"""Half of a SHA-256: 128 bits."""
+
+CHUNK_BYTES: Final = 1 << 20
+
+REMEMBERED_DIGESTS: Final = 64
+"""Large files whose digest is kept, so that range reads of a manifest hash it once."""
+
+SETTLED_S: Final = 3.0
+"""A file younger than this may change again within one tick of its clock (FAT's is 2 s), so its
+digest is not kept."""
+
+TEMPORARY_PREFIX: Final = ".docmill-"
+
+_UNSAYABLE: Final = re.compile("(?:^|/)\\.{0,2}(?:/|\\Z)|\x00|[\ud800-\udfff]")
+"""An empty, `.` or `..` segment (so an absolute key too), a NUL, a name that isn't UTF-8."""
+
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
+
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+_UNAVAILABLE: Final = frozenset(
+    {
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+        *(errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN),
+    }
+)
+"""Faults of the process or of a network disk: not of the one file, and trying later may help."""
+
+_NO_WRITES: Final = {
+    errno.ENOSPC: "no room left on the disk of {root}",
+    errno.EDQUOT: "the disk quota of {root} is used up",
+    errno.EROFS: "the disk of {root} is read-only",
+    errno.EIO: "the disk of {root} failed to write",
+}
+
+_READ_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+_WRITE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_Identity = tuple[int, int, int, int, int]
+
+
+class FolderBlobs:
+    """The files below `root`, which may be `/`: a key is the path below it.
+
+    `list` leaves out what `ignore` names (keys of files or folders), names that start with a dot,
+    symbolic links to folders, and what is neither file nor folder. A symbolic link to a file is
+    read when the file lies inside the root, and is an error otherwise. Missing folders are empty.
+    """
+
+    def __init__(self, root: Path, *, ignore: Collection[str] = ()) -> None:
+        self._root = os.path.abspath(root)
+        self._base = self._root.rstrip("/") + "/"
+        self._ignored = frozenset(ignore)
+        self._temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-"
+        self._numbers = count()
+        self._digests: dict[_Identity, str] = {}
+        self._lock = Lock()
+
+    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+        """See `Blobs.list`; what vanishes meanwhile is left out. Reads every file for its etag.
+
+        A hidden folder is walked when the prefix itself names it. Memory: the names of one folder
+        per level.
+        """
+        folder, slash, begin = prefix.rpartition("/")
+        if slash and _UNSAYABLE.search(folder):
+            return
+        try:
+            self._check_inside(folder, writing=False)
+        except BlobUnreadable as error:
+            yield error
+            return
+        walk = [self._names(folder + slash, begin)]
+        while walk:
+            found = next(walk[-1], None)
+            if found is None:
+                walk.pop()
+            elif isinstance(found, BlobError):
+                yield found
+            elif found.endswith("/"):
+                walk.append(self._names(found, ""))
+            else:
+                blob = self._stat_or_error(found)
+                if not isinstance(blob, BlobNotFound):
+                    yield blob
+
+    def stat(self, key: str) -> Blob:
+        """See `Blobs.stat`."""
+        with self._open(key) as file:
+            try:
+                status = os.fstat(file.fileno())
+                return Blob(
+                    key=key,
+                    size=status.st_size,
+                    etag=self._etag(file, status),
+                    modified=_moment(status),
+                )
+            except OSError as error:
+                raise self._read_error(error, key) from error
+
+    def read(self, key: str) -> bytes:
+        """See `Blobs.read`."""
+        with self._open(key) as file:
+            try:
+                return file.readall()
+            except OSError as error:
+                raise self._read_error(error, key) from error
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+        """See `Blobs.read_many`. One after the other: a disk gains nothing from threads."""
+        for key in keys:
+            try:
+                content: bytes | BlobError = self.read(key)
+            except BlobError as error:
+                content = error
+            yield content
+
+    def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        """See `Blobs.chunks`. With an etag, a change while reading is told at the end too."""
+        with self._open(key) as file:
+            try:
+                before = os.fstat(file.fileno())
+                if etag is not None and self._etag(file, before) != etag:
+                    raise BlobChanged(f"{self._shown(key)} has changed")
+                file.seek(offset)
+                while piece := file.read(CHUNK_BYTES):
+                    yield piece
+                after = os.fstat(file.fileno())
+            except OSError as error:
+                raise self._read_error(error, key) from error
+            if etag is not None and _identity(after) != _identity(before):
+                raise BlobChanged(f"{self._shown(key)} was changed while it was read")
+
+    def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Write each beside its place and move it there: readers see the old or the new, whole.
+
+        A key that can't be written doesn't stop the others: the first BlobUnreadable is raised
+        after them. BlobStoreUnavailable ends the writing. A process killed at any moment leaves
+        whole files and at most one temporary one (`.docmill-…`). Nothing is forced to the disk: a
+        power cut can undo or empty files of the last half minute.
+        """
+        made: set[str] = set()
+        refused: BlobUnreadable | None = None
+        for key, data in items:
+            try:
+                self._write(key, data, made)
+            except BlobUnreadable as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+
+    def delete(self, key: str) -> None:
+        """See `Blobs.delete`. A link is removed, never what it points to; folders stay."""
+        path = self._path(key, writing=True)
+        self._check_inside(key.rpartition("/")[0], writing=True)
+        try:
+            os.unlink(path)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise self._write_error(error, key) from error
+
+    def _names(self, folder: str, begin: str) -> Iterator[str | BlobError]:
+        """Keys directly in `folder`, in the order of the keys below: folders end in `/`."""
+        names = []
+        try:
+            with os.scandir(self._base + folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    hidden = name.startswith(TEMPORARY_PREFIX if begin.startswith(".") else ".")
+                    if hidden or not name.startswith(begin) or folder + name in self._ignored:
+                        continue
+                    ending = _ending(entry)
+                    if ending is not None:
+                        names.append(name + ending)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                yield self._read_error(error, folder)
+            return
+        names.sort()
+        for name in names:
+            if _NOT_UTF8.search(name):
+                where = self._shown(folder + name.rstrip("/"))
+                yield BlobUnreadable(f"{where} can't be read: its name isn't UTF-8; rename it")
+            else:
+                yield folder + name
+
+    def _stat_or_error(self, key: str) -> Blob | BlobError:
+        try:
+            return self.stat(key)
+        except BlobError as error:
+            return error
+
+    def _open(self, key: str) -> io.FileIO:
+        """The regular file at `key`, never waiting for a writer, never outside the root."""
+        path = self._path(key, writing=False)
+        self._check_inside(key.rpartition("/")[0], writing=False)
+        try:
+            status = os.lstat(path)
+            if modes.S_ISLNK(status.st_mode):
+                path = self._target(path, key)
+                status = os.lstat(path)
+            if not modes.S_ISREG(status.st_mode):
+                what = "a folder" if modes.S_ISDIR(status.st_mode) else "not a regular file"
+                raise BlobUnreadable(f"{self._shown(key)} can't be read: it is {what}")
+            return io.FileIO(os.open(path, _READ_FLAGS), "rb")
+        except OSError as error:
+            raise self._read_error(error, key) from error
+
+    def _target(self, link: str, key: str) -> str:
+        target = os.path.realpath(link)
+        if not self._holds(target):
+            raise BlobUnreadable(f"{self._shown(key)} can't be read: a link out of {self._root}")
+        if not os.path.lexists(target):
+            raise BlobUnreadable(f"{self._shown(key)} can't be read: a link to nothing")
+        return target
+
+    def _holds(self, real: str) -> bool:
+        root = os.path.realpath(self._root)
+        return real == root or real.startswith(root.rstrip("/") + "/")
+
+    def _check_inside(self, folder: str, *, writing: bool) -> None:
+        """Raise BlobUnreadable when a link on the way to `folder` leads out of the root."""
+        if not folder or self._base == "/":
+            return
+        path = self._root
+        for name in folder.split("/"):
+            path = f"{path}/{name}"
+            try:
+                linked = modes.S_ISLNK(os.lstat(path).st_mode)
+            except OSError:
+                return  # what follows meets the same error and names it
+            if linked and not self._holds(os.path.realpath(path)):
+                done = "written" if writing else "read"
+                shown = self._shown(folder)
+                raise BlobUnreadable(f"{shown} can't be {done}: a link out of {self._root}")
+
+    def _write(self, key: str, data: bytes, made: set[str]) -> None:
+        path = self._path(key, writing=True)
+        folder = key.rpartition("/")[0]
+        temporary = f"{self._base}{folder}/{self._temporary}{next(self._numbers)}"
+        try:
+            if folder not in made:
+                self._check_inside(folder, writing=True)
+                _make_folders(self._base + folder)
+                made.add(folder)
+            try:
+                _write_new(temporary, data)
+                os.replace(temporary, path)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise self._write_error(error, key) from error
+
+    def _etag(self, file: io.FileIO, status: os.stat_result) -> str:
+        """The digest of all of `file`, whose position moves. Large settled files only once."""
+        if status.st_size <= CHUNK_BYTES:
+            return sha256(file.readall()).hexdigest()[:ETAG_HEX]
+        identity = _identity(status)
+        with self._lock:
+            known = self._digests.get(identity)
+        if known is not None:
+            return known
+        settled = time.time() - max(status.st_mtime, status.st_ctime) > SETTLED_S
+        etag = _digest(file)
+        if settled:
+            with self._lock:
+                self._digests[identity] = etag
+                if len(self._digests) > REMEMBERED_DIGESTS:
+                    del self._digests[next(iter(self._digests))]
+        return etag
+
+    def _path(self, key: str, *, writing: bool) -> str:
+        if _UNSAYABLE.search(key):
+            done = "written" if writing else "read"
+            raise BlobUnreadable(f'"{_legible(key)}" can\'t be {done}: it is no name of a file')
+        return self._base + key
+
+    def _shown(self, key: str) -> str:
+        return _legible(self._base + key)
+
+    def _read_error(self, error: OSError, key: str) -> BlobError:
+        if error.errno in _ABSENT:
+            return BlobNotFound(f"{self._shown(key)} isn't there")
+        reason = f"{self._shown(key)} can't be read: {_reason(error)}"
+        return BlobStoreUnavailable(reason) if _is_general(error) else BlobUnreadable(reason)
+
+    def _write_error(self, error: OSError, key: str) -> BlobError:
+        if error.errno in _NO_WRITES:
+            return BlobStoreUnavailable(_NO_WRITES[error.errno].format(root=_legible(self._root)))
+        reason = f"{self._shown(key)} can't be written: {_reason(error)}"
+        return BlobStoreUnavailable(reason) if _is_general(error) else BlobUnreadable(reason)
+
+
+def _ending(entry: os.DirEntry[str]) -> str | None:
+    """`/` for a folder, nothing for a file or a link to one, None for what is left out."""
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            return "/"
+        if entry.is_file():
+            return ""
+        return "" if entry.is_symlink() and not entry.is_dir() else None
+    except OSError:
+        return ""  # opening it will say what is wrong with it
+
+
+def _make_folders(path: str) -> None:
+    """`os.makedirs` calls itself once per level, and a name from outside may have a thousand."""
+    missing = []
+    while True:
+        try:
+            os.mkdir(path)
+            break
+        except FileExistsError:
+            break
+        except FileNotFoundError:
+            missing.append(path)
+            path = os.path.dirname(path.rstrip("/"))
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(path)
+
+
+def _write_new(path: str, data: bytes) -> None:
+    descriptor = os.open(path, _WRITE_FLAGS, 0o666)
+    try:
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
+    finally:
+        os.close(descriptor)
+
+
+def _digest(file: io.FileIO) -> str:
+    digest, buffer = sha256(), bytearray(CHUNK_BYTES)
+    view = memoryview(buffer)
+    while size := file.readinto(buffer):
+        digest.update(view[:size])
+    return digest.hexdigest()[:ETAG_HEX]
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return (
+        *(status.st_dev, status.st_ino, status.st_size),
+        *(status.st_mtime_ns, status.st_ctime_ns),
+    )
+
+
+def _moment(status: os.stat_result) -> datetime:
+    """The time of the last change; a nonsensical one on the disk is the epoch."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    try:
+        return epoch + timedelta(seconds=status.st_mtime)
+    except OverflowError:
+        return epoch
+
+
+def _is_general(error: OSError) -> bool:
+    return error.errno in _UNAVAILABLE
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
+
+
+def _legible(path: str) -> str:
+    """On one line; bytes that aren't UTF-8 as `\\xe9`."""
+    return escaped(_NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", path))

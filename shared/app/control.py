@@ -1,0 +1,75 @@
+"""What a person asks of a job that exists: try failures again, or cancel."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+
+from shared.app.deps import Deps
+from shared.app.groups import mark_stale, open_groups_of
+from shared.app.submit import abandon
+from shared.domain.batch import BatchStatus
+from shared.domain.document import Document, Failure, failed, requeued
+from shared.domain.ids import JobName
+from shared.ports.batch_api import ApiError
+
+_SLICE = 500
+_EVER = timedelta(days=3650)
+_MANY = 1_000_000
+
+
+def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
+    """Let failed documents wait again: those worth retrying, with `final` all; says how many."""
+    chosen = (
+        document
+        for document in deps.store.failed(job)
+        if not document.stands_for_a_row
+        and (final or (document.failure is not None and document.failure.retryable))
+    )
+    count = 0
+    for part in _slices(chosen):
+        documents = [requeued(document, now=deps.clock()) for document in part]
+        open_groups_of(deps.store, documents, now=deps.clock(), ready=True)
+        mark_stale(deps.store, job)
+        count += len(documents) - len(deps.store.swap_documents(documents))
+    return count
+
+
+async def cancel(deps: Deps, job: JobName) -> int:
+    """Ask the provider to cancel the job's batches, and fail what isn't submitted yet.
+
+    The answer is how many batches were asked for; what they finished all the same is collected
+    as usual. Batches in doubt are left to reconcile.
+    """
+    far = deps.clock() + _EVER
+    for batch in deps.store.due(BatchStatus.PLANNED, now=far, limit=_MANY):
+        if batch.job == job:
+            abandon(deps, batch, "canceled before it was sent")
+    fail_waiting(deps, job)
+    asked = 0
+    for batch in deps.store.due(BatchStatus.IN_PROGRESS, now=far, limit=_MANY):
+        if batch.job != job or batch.provider_id is None:
+            continue
+        try:
+            await deps.api.cancel(batch.provider_id)
+        except ApiError as error:
+            deps.emit("cancel_failed", batch=batch.id, message=error.message)
+            continue
+        asked += 1
+        deps.emit("batch_canceling", batch=batch.id, provider_id=batch.provider_id)
+    return asked
+
+
+def fail_waiting(deps: Deps, job: JobName) -> None:
+    """End what waits as canceled, so that nothing more is submitted until `retry`."""
+    failure = Failure(type="canceled", message="canceled before it was submitted", retryable=True)
+    for group in list(deps.store.groups(job)):
+        for part in _slices(deps.store.waiting(job, group.name)):
+            mark_stale(deps.store, job)
+            deps.store.swap_documents(
+                [failed(document, failure, now=deps.clock()) for document in part]
+            )
+
+
+def _slices(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    while part := list(islice(documents, _SLICE)):
+        yield part

@@ -1,0 +1,94 @@
+"""The laptop's timers: one loop that submits, polls, collects and reconciles until all is done."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from shared.app.collect import Collected, collect
+from shared.app.deps import Deps
+from shared.app.poll import poll
+from shared.app.publish import publish
+from shared.app.reconcile import reconcile
+from shared.app.submit import lift_pause, submit
+from shared.domain.batch import LIVE, BatchStatus
+from shared.domain.ids import JobName
+from shared.domain.pause import Pause, PauseReason
+from shared.ports.batch_api import Unavailable
+
+_EVER = timedelta(days=3650)
+_SHORTEST = timedelta(milliseconds=10)
+_RETRY_SOON = timedelta(milliseconds=200)
+_LONGEST = timedelta(seconds=60)
+_ENDED_AT_ONCE = 1000
+
+
+class CredentialsRefused(Exception):
+    """The provider doesn't take the key: nothing goes on until a person mends that."""
+
+
+async def drive(
+    deps: Deps,
+    job: JobName,
+    *,
+    sleep: Callable[[float], Awaitable[None]],
+    submitting: bool = True,
+    waiting: bool = True,
+) -> None:
+    """Bring the job to its end: every document a report or a failure, every batch closed.
+
+    Without `waiting`, returns once all that can be submitted now is. Raises CredentialsRefused.
+    Assumes to be the only process on this state, so it takes over what a dead one held.
+    """
+    _forget_old_pause(deps)
+    await reconcile(deps, take_over=True)
+    first = True
+    while True:
+        if submitting:
+            done = await submit(deps, everything=first)
+            _check_credentials(done.pause)
+        if not waiting:
+            return
+        polled = await poll(deps)
+        if polled.unavailable is not None:
+            _check_key(polled.unavailable)
+        for batch in deps.store.due(BatchStatus.ENDED, now=deps.clock(), limit=_ENDED_AT_ONCE):
+            if await collect(deps, batch.id, take_over=first) is Collected.DONE:
+                publish(deps, job)
+        await reconcile(deps)
+        first = False
+        wake = _next_look(deps, submitting=submitting)
+        if wake is None:
+            return
+        wait = min(max(wake - deps.clock(), _SHORTEST), _LONGEST)
+        await sleep(wait.total_seconds())
+
+
+def _next_look(deps: Deps, *, submitting: bool) -> datetime | None:
+    """When something is due next; None when nothing is left to wait for."""
+    far = deps.clock() + _EVER
+    times = [
+        batch.next_at
+        for status in LIVE
+        for batch in deps.store.due(status, now=far, limit=1)
+        if submitting or status is not BatchStatus.PLANNED
+    ]
+    if submitting and next(deps.store.groups(), None) is not None:
+        pause = deps.store.pause()
+        times.append(pause.until if pause else deps.clock() + _RETRY_SOON)
+    return min(times, default=None)
+
+
+def _forget_old_pause(deps: Deps) -> None:
+    """Whoever starts a run has had the chance to mend what a person mends: try at once."""
+    pause = deps.store.pause()
+    if pause is not None and pause.reason is not PauseReason.RATE_LIMIT:
+        lift_pause(deps)
+
+
+def _check_credentials(pause: Pause | None) -> None:
+    if pause is not None and pause.reason is PauseReason.CREDENTIALS:
+        raise CredentialsRefused(pause.message)
+
+
+def _check_key(error: Unavailable) -> None:
+    if error.reason is PauseReason.CREDENTIALS:
+        raise CredentialsRefused(error.message)

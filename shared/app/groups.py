@@ -1,0 +1,80 @@
+"""Keeping groups open while anything in them waits.
+
+A group is opened before its documents are written as waiting: a crash in between leaves an open
+group with nothing in it, which closes by itself, and never documents that nobody looks for.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.domain.document import Document, Failure
+from shared.domain.group import Group
+from shared.domain.ids import JobName
+from shared.domain.job import Job
+from shared.ports.store import StaleWrite, Store
+
+
+def open_group(
+    store: Store,
+    job: JobName,
+    name: str,
+    *,
+    now: datetime,
+    ready: bool = False,
+    quiet: timedelta = timedelta(0),
+) -> None:
+    """Make sure that the group is looked at; `ready` closes it at once.
+
+    A group touched less than `quiet` ago is left as it is, to spare the table a write for each
+    of a thousand uploads a second.
+    """
+    while True:
+        group = store.group(job, name)
+        if group is None:
+            group = Group(job=job, name=name, since=now, touched=now, ready=ready)
+        elif now - group.touched < quiet and (group.ready or not ready):
+            return
+        else:
+            group = replace(group, touched=now, ready=group.ready or ready)
+        try:
+            store.swap_group(group)
+        except StaleWrite:
+            continue
+        return
+
+
+def open_groups_of(
+    store: Store, documents: Iterable[Document], *, now: datetime, ready: bool = False
+) -> None:
+    """Open the group of each."""
+    for job, name in sorted({(document.job, document.group) for document in documents}):
+        open_group(store, job, name, now=now, ready=ready)
+
+
+def mark_stale(store: Store, name: JobName) -> None:
+    """Note that the job's published failures and summary are behind its state."""
+    _change_job(store, name, lambda job: replace(job, stale=True))
+
+
+def set_problem(store: Store, name: JobName, problem: Failure | None) -> None:
+    """Note what keeps the whole job from being worked on, or that nothing does any more."""
+
+    def change(job: Job) -> Job:
+        return job if job.problem == problem else replace(job, stale=True, problem=problem)
+
+    _change_job(store, name, change)
+
+
+def _change_job(store: Store, name: JobName, change: Callable[[Job], Job]) -> None:
+    while True:
+        found = store.job(name)
+        job = found or Job(name=name, settings={})
+        after = change(job)
+        if found is not None and after == job:
+            return
+        try:
+            store.swap_job(after)
+        except StaleWrite:
+            continue
+        return

@@ -1,0 +1,204 @@
+"""Planning a batch: documents are read, rendered and spooled, and the list is saved.
+
+Nothing is claimed or sent here. A plan that was saved can be spooled once more by any process,
+from its list.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from shared.app.contents import Content, Ready, read_contents
+from shared.app.deps import Deps
+from shared.app.groups import mark_stale
+from shared.app.spool import Spool
+from shared.domain.batch import Batch, BatchStatus, Member
+from shared.domain.bitmap import Bitmap
+from shared.domain.document import (
+    Document,
+    DocumentStatus,
+    Failure,
+    failed,
+    released,
+    unchanged,
+)
+from shared.domain.group import Group
+from shared.domain.ids import CustomId, custom_id
+from shared.domain.recipe import Recipe
+from shared.domain.rendering import Renderer, RenderError, request_params
+
+_ENCODE = msgspec.json.Encoder().encode
+_SLICE = 500
+NO_REV = 0
+"""In `Plan.revs`: the place isn't to be claimed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is spooled for each place: the revision of the document read, and its digest."""
+
+    spool: Spool
+    members: list[Member] = field(default_factory=list)
+    revs: array[int] = field(default_factory=lambda: array("Q"))
+    digests: list[str] = field(default_factory=list)
+    excluded: Bitmap = field(default_factory=Bitmap)
+
+    def add(self, member: Member, rev: int, digest: str, request: bytes) -> None:
+        """Take the next place."""
+        self.spool.add(request)
+        self.members.append(member)
+        self.revs.append(rev)
+        self.digests.append(digest)
+
+    def leave_out(self, member: Member) -> None:
+        """Take the next place for a document that isn't sent after all."""
+        self.excluded.add(len(self.members))
+        self.add(member, NO_REV, "", b"")
+
+
+def plan_batch(
+    deps: Deps, group: Group, recipe: Recipe, spool: Spool
+) -> tuple[Batch, Plan] | None:
+    """Plan the group's next batch up to the limits of one; None when nothing is left to send."""
+    batch_id = deps.new_batch_id()
+    renderer = Renderer(recipe)
+    plan = Plan(spool=spool)
+    settled: list[Document] = []
+    waiting = deps.store.waiting(group.job, group.name)
+    for document, content in read_contents(deps, waiting, recipe):
+        if content is None:
+            continue
+        name = custom_id(document.path, len(plan.members), batch_id)
+        made = _request(deps, recipe, renderer, document, content, name)
+        if isinstance(made, Document):
+            settled.append(made)
+            if len(settled) >= _SLICE:
+                _settle_early(deps, settled)
+                settled = []
+            continue
+        digest, request = made
+        if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
+            break
+        plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
+        if len(plan.members) >= deps.policy.max_batch_requests:
+            break
+    _settle_early(deps, settled)
+    if not plan.members:
+        return None
+    now = deps.clock()
+    batch = Batch(
+        id=batch_id,
+        job=group.job,
+        group=group.name,
+        recipe=recipe.name,
+        fingerprint=recipe.fingerprint,
+        model=recipe.model,
+        betas=recipe.betas,
+        status=BatchStatus.PLANNED,
+        size=len(plan.members),
+        planned_at=now,
+        next_at=now + deps.policy.lease,
+    )
+    return deps.store.plan(batch, plan.members), plan
+
+
+def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
+    """Spool a saved plan once more; what changed or went since is left out and given back."""
+    plan = Plan(spool=spool)
+    renderer = Renderer(recipe)
+    members = deps.store.members(batch.id)
+    for start in range(0, len(members), _SLICE):
+        part = members[start : start + _SLICE]
+        known = deps.store.documents(batch.job, [member.path for member in part])
+        usable = {
+            path: document
+            for path, document in known.items()
+            if document.status is DocumentStatus.WAITING or document.batch == batch.id
+        }
+        _spool_part(deps, plan, recipe, renderer, part, usable)
+    return plan
+
+
+def _spool_part(
+    deps: Deps,
+    plan: Plan,
+    recipe: Recipe,
+    renderer: Renderer,
+    part: Sequence[Member],
+    usable: dict[str, Document],
+) -> None:
+    ordered = (usable[member.path] for member in part if member.path in usable)
+    read: Iterator[tuple[Document, Content]] = read_contents(deps, ordered, recipe)
+    settled: list[Document] = []
+    for member in part:
+        if member.path not in usable:
+            plan.leave_out(member)
+            continue
+        document, content = next(read)
+        made = content and _request(deps, recipe, renderer, document, content, member.custom_id)
+        if made is None or isinstance(made, Document):
+            plan.leave_out(member)
+            if made is not None:
+                settled.append(made)
+            elif document.status is DocumentStatus.IN_BATCH:
+                settled.append(released(document, now=deps.clock()))
+            continue
+        digest, request = made
+        if document.status is DocumentStatus.IN_BATCH and digest != document.claimed_digest:
+            plan.leave_out(member)
+            settled.append(released(document, now=deps.clock()))
+            continue
+        plan.add(member, document.rev, digest, request)
+    _settle_early(deps, settled)
+
+
+def _request(
+    deps: Deps,
+    recipe: Recipe,
+    renderer: Renderer,
+    document: Document,
+    content: Ready | Failure,
+    name: CustomId,
+) -> Document | tuple[str, bytes]:
+    """The digest and the encoded request, or the document as it ends without one."""
+    now = deps.clock()
+    if isinstance(content, Failure):
+        return failed(document, content, now=now)
+    waits = document.status is DocumentStatus.WAITING
+    if waits and content.digest == document.reported_digest:
+        return unchanged(document)
+    try:
+        prompt = renderer.render(content.input)
+    except RenderError as error:
+        return failed(document, Failure(type=error.type, message=error.message), now=now)
+    request = _ENCODE({"custom_id": name, "params": request_params(recipe, prompt)})
+    if len(request) + 64 > deps.policy.max_batch_bytes:
+        message = (
+            f"its request is {len(request):,} bytes, more than a whole batch may have "
+            f"({deps.policy.max_batch_bytes:,}); split the document"
+        )
+        return failed(document, Failure(type="request_too_large", message=message), now=now)
+    return content.digest, request
+
+
+def _settle_early(deps: Deps, documents: list[Document]) -> None:
+    """Write documents that end, or wait again, without having been sent; losers come again."""
+    if not documents:
+        return
+    mark_stale(deps.store, documents[0].job)
+    lost = deps.store.swap_documents(documents)
+    failures = [
+        document
+        for document in documents
+        if document.status is DocumentStatus.FAILED and document.path not in lost
+    ]
+    for document in failures:
+        if document.failure is not None:
+            deps.emit(
+                "document_failed",
+                document=document.path,
+                type=document.failure.type,
+                message=document.failure.message,
+            )

@@ -1,0 +1,305 @@
+"""Submit: ripe groups become planned batches, and planned batches are sent.
+
+The order is what keeps every document from being lost or paid for twice: the list is saved, each
+document is claimed, the intent is saved, and only then `create` is called, once.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.app.deps import Deps, NoRecipe
+from shared.app.groups import mark_stale, set_problem
+from shared.app.plan import NO_REV, Plan, plan_batch, spool_again
+from shared.app.settle import settle
+from shared.app.spool import Spool
+from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
+from shared.domain.bitmap import Bitmap
+from shared.domain.document import DocumentStatus, Failure, claimed
+from shared.domain.group import Group, Load, is_due
+from shared.domain.pause import Pause, extended
+from shared.domain.polling import next_check
+from shared.domain.recipe import Recipe
+from shared.ports.batch_api import InDoubt, ProviderBatch, Refused, Unavailable
+from shared.ports.store import StaleWrite
+
+_SLICE = 500
+_PLANNED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What one round of submitting came to; `pause` when the provider said not now."""
+
+    batches: int = 0
+    requests: int = 0
+    in_doubt: int = 0
+    refused: int = 0
+    pause: Pause | None = None
+
+
+async def submit(
+    deps: Deps, *, until: datetime | None = None, everything: bool = False
+) -> Submitted:
+    """Send what is planned and what is ripe; no new batch is begun once the clock passes `until`.
+
+    Stops at the first pause: what is left stays planned or waiting. With `everything`, plans that
+    another process may hold are taken over; only for a home with a single process.
+    """
+    done = Submitted()
+    due_by = deps.clock() + (timedelta(days=3650) if everything else timedelta(0))
+    for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
+        if _stop(deps, until):
+            return replace(done, pause=current_pause(deps))
+        done = await _resume(deps, batch, done)
+    for group in list(deps.store.groups()):
+        if _stop(deps, until):
+            break
+        done = await _submit_group(deps, group, done, until)
+    return replace(done, pause=current_pause(deps))
+
+
+def current_pause(deps: Deps) -> Pause | None:
+    """The pause, unless it is over."""
+    pause = deps.store.pause()
+    return pause if pause and pause.until > deps.clock() else None
+
+
+def _stop(deps: Deps, until: datetime | None) -> bool:
+    late = until is not None and deps.clock() >= until
+    return late or current_pause(deps) is not None
+
+
+async def _submit_group(
+    deps: Deps, group: Group, done: Submitted, until: datetime | None
+) -> Submitted:
+    try:
+        recipe = deps.recipe(group.job)
+    except NoRecipe as missing:
+        set_problem(deps.store, group.job, missing.problem)
+        deps.emit("job_held", job=group.job, message=missing.problem.message)
+        return done
+    set_problem(deps.store, group.job, None)
+    if not _ripe(deps, group, recipe):
+        return done
+    while not _stop(deps, until):
+        with Spool(deps.spool_dir) as spool:
+            planned = plan_batch(deps, group, recipe, spool)
+            if planned is None:
+                _close_if_empty(deps, group)
+                break
+            batch, plan = planned
+            done = await _send(deps, batch, plan, done)
+    return done
+
+
+def _ripe(deps: Deps, group: Group, recipe: Recipe) -> bool:
+    if is_due(group, max_wait=recipe.max_wait, now=deps.clock()):
+        return True
+    full = Load(documents=deps.policy.max_batch_requests, bytes=deps.policy.max_batch_bytes)
+    load = deps.store.load(group.job, group.name, enough=full)
+    return load.fills_a_batch(requests=full.documents, size=full.bytes)
+
+
+def _close_if_empty(deps: Deps, group: Group) -> None:
+    """Close the group unless something came since, or the index may still hide something."""
+    if deps.clock() - group.touched < deps.policy.index_lag:
+        return
+    if next(deps.store.waiting(group.job, group.name), None) is not None:
+        return
+    try:
+        deps.store.close_group(group)
+    except StaleWrite:
+        return
+
+
+async def _resume(deps: Deps, batch: Batch, done: Submitted) -> Submitted:
+    """Send a batch whose plan was saved earlier: it was put off, or its process died."""
+    try:
+        batch = deps.store.swap_batch(
+            after(batch, BatchEvent.TAKEN, next_at=deps.clock() + deps.policy.lease)
+        )
+    except StaleWrite:
+        return done
+    try:
+        recipe: Recipe | None = deps.recipe(batch.job)
+    except NoRecipe:
+        recipe = None
+    if recipe is None or recipe.fingerprint != batch.fingerprint:
+        abandon(deps, batch, "the recipe changed before it was sent")
+        return done
+    with Spool(deps.spool_dir) as spool:
+        plan = spool_again(deps, batch, recipe, spool)
+        return await _send(deps, batch, plan, done)
+
+
+def abandon(deps: Deps, batch: Batch, note: str) -> None:
+    """Give up a plan that was not sent: its documents wait again."""
+    settle(deps, deps.store.swap_batch(after(batch, BatchEvent.ABANDONED, note=note)))
+
+
+async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submitted:
+    excluded = _claim(deps, batch, plan)
+    if len(excluded) == batch.size:
+        abandon(deps, batch, "nothing of it was left to send")
+        return done
+    body = plan.spool.body(excluded)
+    now = deps.clock()
+    try:
+        batch = deps.store.swap_batch(
+            after(
+                batch,
+                BatchEvent.INTENDED,
+                excluded=bytes(excluded) if len(excluded) else b"",
+                bytes=body.length,
+                intent_at=now,
+                next_at=now + deps.policy.lease,
+            )
+        )
+    except StaleWrite:
+        return done
+    deps.emit(
+        "batch_submitting", batch=batch.id, group=batch.group, requests=batch.requests,
+        bytes=batch.bytes,
+    )
+    try:
+        created = await deps.api.create(body, betas=batch.betas)
+    except Refused as error:
+        _refused(deps, batch, error)
+        return replace(done, refused=done.refused + 1)
+    except Unavailable as error:
+        put_off(deps, batch, error)
+        return done
+    except InDoubt as error:
+        _doubt(deps, batch, error.message)
+        return replace(done, in_doubt=done.in_doubt + 1)
+    await _accepted(deps, batch, created)
+    return replace(
+        done, batches=done.batches + 1, requests=done.requests + batch.requests
+    )
+
+
+def _claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
+    """Claim each document as it was read; the places that couldn't be are the answer.
+
+    Claiming what this batch holds already changes nothing, so a plan can be resumed.
+    """
+    excluded = Bitmap(bytes(plan.excluded))
+    for start in range(0, len(plan.members), _SLICE):
+        part = range(start, min(start + _SLICE, len(plan.members)))
+        places = {plan.members[place].path: place for place in part if place not in excluded}
+        known = deps.store.documents(batch.job, places.keys())
+        swaps = []
+        for path, place in places.items():
+            document = known.get(path)
+            if document is not None and document.batch == batch.id:
+                continue
+            if (
+                document is None
+                or document.status is not DocumentStatus.WAITING
+                or document.rev != plan.revs[place]
+                or plan.revs[place] == NO_REV
+            ):
+                excluded.add(place)
+                continue
+            swaps.append(claimed(document, batch.id, digest=plan.digests[place]))
+        for path in deps.store.swap_documents(swaps):
+            excluded.add(places[path])
+    return excluded
+
+
+async def _accepted(deps: Deps, batch: Batch, created: ProviderBatch) -> None:
+    changes = {
+        "provider_id": created.id,
+        "created_at": created.created_at,
+        "expires_at": created.expires_at,
+        "tries": 0,
+        "next_at": deps.clock() + next_check(timedelta(0), deps.policy.poll_interval),
+    }
+    try:
+        deps.store.swap_batch(after(batch, BatchEvent.ACCEPTED, **changes))
+    except StaleWrite:
+        # The lease ran out while the answer was on its way and reconcile took the batch up.
+        current = deps.store.batch(batch.id)
+        if current is not None and current.status is BatchStatus.IN_DOUBT:
+            deps.store.swap_batch(after(current, BatchEvent.ACCEPTED, **changes))
+        else:
+            deps.emit("orphan_canceled", batch=batch.id, provider_id=created.id)
+            await deps.api.cancel(created.id)
+            return
+    lift_pause(deps)
+    mark_stale(deps.store, batch.job)
+    deps.emit(
+        "batch_submitted",
+        batch=batch.id,
+        provider_id=created.id,
+        group=batch.group,
+        requests=batch.requests,
+        expires_at=created.expires_at.isoformat(),
+    )
+
+
+def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
+    failure = Failure(type=error.type, message=error.message, retryable=True)
+    batch = deps.store.swap_batch(
+        after(batch, BatchEvent.REFUSED, failure=failure, note=error.message)
+    )
+    deps.emit("batch_refused", batch=batch.id, type=error.type, message=error.message)
+    settle(deps, batch)
+
+
+def put_off(deps: Deps, batch: Batch, error: Unavailable) -> None:
+    """Nothing was created: the plan stays, and all submitting pauses."""
+    pause = declare_pause(deps, error)
+    deps.store.swap_batch(
+        after(batch, BatchEvent.DEFERRED, next_at=pause.until, note=error.message)
+    )
+
+
+def _doubt(deps: Deps, batch: Batch, message: str) -> None:
+    now = deps.clock()
+    deps.store.swap_batch(
+        after(
+            batch,
+            BatchEvent.UNANSWERED,
+            doubt_since=now,
+            next_at=now + deps.policy.doubt_grace,
+            note=message,
+        )
+    )
+    mark_stale(deps.store, batch.job)
+    deps.emit("batch_in_doubt", batch=batch.id, requests=batch.requests, message=message)
+
+
+def declare_pause(deps: Deps, error: Unavailable) -> Pause:
+    """Pause all submitting, longer each time in a row and never less than the server asked."""
+    while True:
+        pause = extended(
+            deps.store.pause(),
+            now=deps.clock(),
+            reason=error.reason,
+            message=error.message,
+            asked=error.retry_after,
+        )
+        try:
+            pause = deps.store.swap_pause(pause)
+        except StaleWrite:
+            continue
+        deps.emit(
+            "submitting_paused",
+            reason=pause.reason,
+            message=pause.message,
+            until=pause.until.isoformat(),
+        )
+        return pause
+
+
+def lift_pause(deps: Deps) -> None:
+    """Go on submitting, unless the pause is extended at this very moment."""
+    pause = deps.store.pause()
+    if pause is None:
+        return
+    try:
+        deps.store.lift_pause(pause)
+    except StaleWrite:
+        return
+    deps.emit("submitting_resumed")

@@ -1,0 +1,58 @@
+"""The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
+
+from decimal import Decimal
+
+import msgspec
+
+from shared.domain.batch import Batch
+from shared.domain.document import Failure
+from shared.domain.ids import CustomId
+from shared.domain.outcome import Report
+
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def render_report(
+    report: Report, *, document: str, custom_id: CustomId, batch: Batch, cost: Decimal | None
+) -> bytes:
+    """A report as a file: YAML front matter, then the model's text as it came.
+
+    Values are written as JSON, which is YAML too, so no name can end the header.
+    """
+    usage = report.usage
+    lines = [
+        ("document", document),
+        ("model", report.model),
+        ("custom_id", custom_id),
+        ("batch", batch.provider_id),
+        ("input_tokens", usage.input_tokens),
+        ("cache_write_tokens", usage.cache_creation_5m + usage.cache_creation_1h),
+        ("cache_read_tokens", usage.cache_read),
+        ("output_tokens", usage.output_tokens),
+        ("cost_usd", "unknown" if cost is None else plain(cost)),
+        ("stop_reason", report.stop_reason),
+        ("truncated", report.truncated),
+    ]
+    header = b"".join(key.encode() + b": " + _ENCODE(value) + b"\n" for key, value in lines)
+    text = report.text.encode("utf-8", "replace")
+    return b"---\n" + header + b"---\n\n" + text + (b"" if text.endswith(b"\n") else b"\n")
+
+
+def plain(amount: Decimal) -> Decimal:
+    """The same amount without an exponent or trailing zeros, as people and parsers read it."""
+    normal = amount.normalize()
+    return normal.quantize(Decimal(1)) if normal == normal.to_integral() else Decimal(f"{normal:f}")
+
+
+def render_failure(path: str, failure: Failure) -> bytes:
+    """One line of `failures.jsonl`, without its line end."""
+    return _ENCODE(
+        {
+            "path": path,
+            "custom_id": failure.custom_id,
+            "type": failure.type,
+            "message": failure.message,
+            "attempts": failure.attempts,
+            "retryable": failure.retryable,
+        }
+    )

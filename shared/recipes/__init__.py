@@ -1,0 +1,1 @@
+"""The recipes docmill brings along, one Markdown file each."""

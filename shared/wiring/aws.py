@@ -1,0 +1,176 @@
+"""The AWS home: S3 for documents and reports, DynamoDB for state, SQS between the functions.
+
+Clients are made once per process and kept warm; the API's client is made per invocation, because
+its connections belong to that invocation's event loop, and only when it is called, because
+importing the SDK takes two seconds.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import structlog
+from botocore.config import Config
+
+from shared.adapters.anthropic_api import AnthropicApi
+from shared.adapters.builtin import builtin_recipes, catalog
+from shared.adapters.dynamo_store import DynamoStore
+from shared.adapters.s3_blobs import S3Blobs, s3_blobs
+from shared.app.deps import Deps, NoRecipe
+from shared.domain.document import Failure
+from shared.domain.ids import BatchId, JobName
+from shared.domain.policy import Policy
+from shared.domain.recipe import Recipe, RecipeError, parse_recipe
+from shared.ports.blobs import BlobNotFound, Blobs
+from shared.wiring.laptop import new_batch_id, utc_now
+from shared.wiring.logs import configure_logs
+from shared.wiring.settings import Settings
+
+REQUIRED = ("DOCMILL_TABLE", "DOCMILL_INPUT_BUCKET", "DOCMILL_OUTPUT_BUCKET")
+_RETRIES = Config(
+    retries={"mode": "standard", "max_attempts": 5},
+    max_pool_connections=32,
+    connect_timeout=5,
+    read_timeout=20,
+)
+_INDEX_LAG = timedelta(seconds=60)
+"""DynamoDB gives no bound for how far an index may lag; it is usually well below a second."""
+_SECRET_KEPT_S = 300.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A value that is read anew once it is older than `seconds`."""
+
+    seconds: float
+    read: Callable[[], Any]
+    value: Any = None
+    at: float = field(default=float("-inf"))
+
+    def get(self) -> Any:
+        if time.monotonic() - self.at > self.seconds:
+            self.value, self.at = self.read(), time.monotonic()
+        return self.value
+
+
+class AwsHome:
+    """What stays between invocations of one function's process."""
+
+    def __init__(self, settings: Settings) -> None:
+        configure_logs(settings.log_level)
+        self.settings = settings
+        self.log = structlog.get_logger("docmill")
+        s3 = boto3.client("s3", config=_RETRIES)
+        self.documents: S3Blobs = s3_blobs(
+            settings.input_bucket, client=s3, endpoint=settings.s3_endpoint or None
+        )
+        self.reports: S3Blobs = s3_blobs(
+            settings.output_bucket, client=s3, endpoint=settings.s3_endpoint or None
+        )
+        self.store = DynamoStore(boto3.client("dynamodb", config=_RETRIES), settings.table)
+        self._key = _Kept(_SECRET_KEPT_S, self._read_key)
+
+    @asynccontextmanager
+    async def deps(self) -> AsyncIterator[Deps]:
+        """The use cases' dependencies for one invocation."""
+        async with AnthropicApi(
+            api_key=self._key.get, base_url=self.settings.base_url or None
+        ) as api:
+            yield Deps(
+                documents=self.documents,
+                reports=self.reports,
+                store=self.store,
+                api=api,
+                recipe=JobRecipes(self.documents),
+                catalog=catalog(),
+                clock=utc_now,
+                new_batch_id=new_batch_id,
+                spool_dir=Path(tempfile.gettempdir()),
+                policy=Policy(
+                    poll_interval=self.settings.poll_interval,
+                    doubt_grace=self.settings.doubt_grace,
+                    index_lag=_INDEX_LAG,
+                    max_batch_requests=self.settings.max_batch_requests,
+                    max_batch_bytes=self.settings.max_batch_bytes,
+                    reports_by_job=True,
+                ),
+                emit=self._emit,
+            )
+
+    def ask_to_collect(self, batches: tuple[BatchId, ...]) -> None:
+        """Queue ended batches for the collect function."""
+        sqs = self._sqs()
+        for batch in batches:
+            sqs.send_message(
+                QueueUrl=self.settings.collect_queue_url,
+                MessageBody=json.dumps({"batch_id": batch}),
+            )
+
+    @cache  # noqa: B019 - one home per process, and it lives as long
+    def _sqs(self) -> Any:
+        return boto3.client("sqs", config=_RETRIES)
+
+    def _read_key(self) -> str:
+        if not self.settings.api_key_secret:
+            return self.settings.api_key
+        client = boto3.client("secretsmanager", config=_RETRIES)
+        answer: Mapping[str, str] = client.get_secret_value(SecretId=self.settings.api_key_secret)
+        return answer["SecretString"].strip()
+
+    def _emit(self, event: str, /, **facts: object) -> None:
+        self.log.info(event, **facts)
+
+
+class JobRecipes:
+    """A job's recipe: `_recipe.md` below it, or the built-in of its name.
+
+    Made per invocation, and only what was found is kept: a recipe that is uploaded counts at once.
+    """
+
+    def __init__(self, documents: Blobs) -> None:
+        self._documents = documents
+        self._found: dict[JobName, Recipe] = {}
+
+    def __call__(self, job: JobName) -> Recipe:
+        """Raises NoRecipe with what to do about it."""
+        if job not in self._found:
+            found = self._read(job)
+            if isinstance(found, Failure):
+                raise NoRecipe(found)
+            self._found[job] = found
+        return self._found[job]
+
+    def _read(self, job: JobName) -> Recipe | Failure:
+        name = f"{job}/_recipe.md"
+        try:
+            text = self._documents.read(name).decode("utf-8-sig")
+        except BlobNotFound:
+            builtin = builtin_recipes()
+            if job not in builtin:
+                message = (
+                    f"job {job!r} has no recipe: put one at {name}, or name the job like a "
+                    f"built-in recipe ({', '.join(sorted(builtin))}); its documents wait until then"
+                )
+                return Failure(type="recipe_missing", message=message, retryable=True)
+            name, text = job, builtin[job]
+        except UnicodeDecodeError:
+            return Failure(type="recipe_invalid", message=f"{name} is not UTF-8 text")
+        try:
+            return parse_recipe(text, name=name, catalog=catalog())
+        except RecipeError as error:
+            return Failure(type="recipe_invalid", message=str(error), retryable=True)
+
+
+@cache
+def home() -> AwsHome:
+    """The home of this process. Raises InvalidSettings with all that is missing."""
+    return AwsHome(Settings.from_env(os.environ, required=REQUIRED))

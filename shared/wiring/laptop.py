@@ -1,0 +1,120 @@
+"""The laptop home: folders for documents and reports, one SQLite file for state, one process."""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from shared.adapters.builtin import catalog
+from shared.adapters.folder_blobs import FolderBlobs
+from shared.adapters.sqlite_store import SqliteStore
+from shared.app.deps import Deps, Emit, say_nothing
+from shared.domain.ids import BatchId, JobName, batch_id
+from shared.domain.policy import Policy
+from shared.domain.recipe import Recipe
+from shared.ports.batch_api import BatchApi
+from shared.wiring.settings import Settings
+
+STATE_FOLDER = ".docmill"
+JOB = JobName("local")
+"""One output holds one job, so its name is never told apart from another's."""
+
+
+class OutputUnusable(Exception):
+    """The output folder can't be worked in; the message is one line with what to do."""
+
+
+class OutputBusy(OutputUnusable):
+    """Another process works on this output."""
+
+
+def state_folder(out: Path) -> Path:
+    """Where the state of an output lives."""
+    return out / STATE_FOLDER
+
+
+def state_file(out: Path) -> Path:
+    """The SQLite file of an output."""
+    return state_folder(out) / "state.db"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Be the only process that works on this output. Raises OutputBusy or OutputUnusable.
+
+    The lock is the system's and goes with the process, however that ends.
+    """
+    folder = state_folder(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        spool = folder / "spool"
+        shutil.rmtree(spool, ignore_errors=True)
+        spool.mkdir(exist_ok=True)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise OutputUnusable(f"{out} can't be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise OutputUnusable(f"{out} can't be locked: {error.strerror}") from error
+            message = f"another docmill works on {out}; wait for it, or stop it first"
+            raise OutputBusy(message) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def open_store(out: Path) -> SqliteStore:
+    """The state of an output. Raises StoreUnusable or StoreUnavailable."""
+    return SqliteStore(state_file(out))
+
+
+def utc_now() -> datetime:
+    """The clock of a real home."""
+    return datetime.now(UTC)
+
+
+def new_batch_id() -> BatchId:
+    """A batch id that nobody has drawn before."""
+    return batch_id(secrets.randbits(60))
+
+
+def for_laptop(
+    out: Path,
+    *,
+    store: SqliteStore,
+    api: BatchApi,
+    recipe: Recipe,
+    settings: Settings,
+    poll_interval: timedelta,
+    max_attempts: int | None,
+    emit: Emit = say_nothing,
+    clock: Callable[[], datetime] = utc_now,
+) -> Deps:
+    """Put the laptop together."""
+    return Deps(
+        documents=FolderBlobs(Path("/")),
+        reports=FolderBlobs(out.resolve()),
+        store=store,
+        api=api,
+        recipe=lambda _: recipe,
+        catalog=catalog(),
+        clock=clock,
+        new_batch_id=new_batch_id,
+        spool_dir=state_folder(out) / "spool",
+        policy=Policy(
+            poll_interval=poll_interval,
+            doubt_grace=settings.doubt_grace,
+            max_attempts=max_attempts,
+            max_batch_requests=settings.max_batch_requests,
+            max_batch_bytes=settings.max_batch_bytes,
+        ),
+        emit=emit,
+    )

@@ -1,0 +1,74 @@
+"""What the environment says, read once, with all its faults told at once and no secret shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Self
+
+from shared.domain.policy import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+
+
+class InvalidSettings(Exception):
+    """The environment can't be used; the message is one line that names every fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of both homes; those of AWS are empty on a laptop."""
+
+    doubt_grace: timedelta = timedelta(seconds=60)
+    max_batch_requests: int = MAX_BATCH_REQUESTS
+    max_batch_bytes: int = MAX_BATCH_BYTES
+    poll_interval: timedelta = timedelta(seconds=60)
+    table: str = ""
+    input_bucket: str = ""
+    output_bucket: str = ""
+    collect_queue_url: str = ""
+    upload_queue_url: str = ""
+    api_key_secret: str = ""
+    api_key: str = field(default="", repr=False)
+    base_url: str = ""
+    s3_endpoint: str = ""
+    log_level: str = "info"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str], *, required: tuple[str, ...] = ()) -> Self:
+        """Read the environment. Raises InvalidSettings with every missing or wrong name."""
+        faults = [f"{name} is not set" for name in required if not env.get(name)]
+
+        def number(name: str, default: float, least: float, most: float) -> float:
+            text = env.get(name, "").strip()
+            if not text:
+                return default
+            try:
+                value = float(text)
+            except ValueError:
+                value = least - 1
+            if not least <= value <= most:
+                faults.append(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
+                return default
+            return value
+
+        settings = cls(
+            doubt_grace=timedelta(seconds=number("DOCMILL_DOUBT_GRACE_S", 60, 0, 86_400)),
+            poll_interval=timedelta(seconds=number("DOCMILL_POLL_INTERVAL_S", 60, 0.01, 3_600)),
+            max_batch_requests=int(
+                number("DOCMILL_MAX_BATCH_REQUESTS", MAX_BATCH_REQUESTS, 1, MAX_BATCH_REQUESTS)
+            ),
+            max_batch_bytes=int(
+                number("DOCMILL_MAX_BATCH_BYTES", MAX_BATCH_BYTES, 1_000, MAX_BATCH_BYTES)
+            ),
+            table=env.get("DOCMILL_TABLE", ""),
+            input_bucket=env.get("DOCMILL_INPUT_BUCKET", ""),
+            output_bucket=env.get("DOCMILL_OUTPUT_BUCKET", ""),
+            collect_queue_url=env.get("DOCMILL_COLLECT_QUEUE_URL", ""),
+            upload_queue_url=env.get("DOCMILL_UPLOAD_QUEUE_URL", ""),
+            api_key_secret=env.get("DOCMILL_API_KEY_SECRET", ""),
+            api_key=env.get("ANTHROPIC_API_KEY", ""),
+            base_url=env.get("ANTHROPIC_BASE_URL", ""),
+            s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL", ""),
+            log_level=env.get("DOCMILL_LOG_LEVEL", "info"),
+        )
+        if faults:
+            raise InvalidSettings("; ".join(faults))
+        return settings
