@@ -160,7 +160,8 @@ class FolderBlobs:
                 after = os.fstat(file.fileno())
             except OSError as error:
                 raise self._read_error(error, key) from error
-            if etag is not None and _identity(after) != _identity(before):
+            # Not `st_ctime`: it moves when another file takes this one's place, bytes untouched.
+            if etag is not None and _content_marks(after) != _content_marks(before):
                 raise BlobChanged(f"{self._shown(key)} was changed while it was read")
 
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
@@ -207,7 +208,6 @@ class FolderBlobs:
         except OSError as error:
             if error.errno not in _ABSENT:
                 yield self._read_error(error, folder)
-            return
         names.sort()
         for name in names:
             if _NOT_UTF8.search(name):
@@ -377,6 +377,10 @@ def _identity(status: os.stat_result) -> _Identity:
         *(status.st_dev, status.st_ino, status.st_size),
         *(status.st_mtime_ns, status.st_ctime_ns),
     )
+
+
+def _content_marks(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def _moment(status: os.stat_result) -> datetime:

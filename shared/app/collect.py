@@ -225,7 +225,7 @@ def _judge_again(reading: _Pass, line: ResultLine, document: Document | None) ->
 
 def _count(deps: Deps, reading: _Pass, outcome: Outcome) -> Decimal | None:
     """Add a line to the totals of this pass; the answer is what the request cost."""
-    model = reading.batch.model
+    model = deps.catalog.find(reading.batch.model)
     usage = Usage() if isinstance(outcome, Retry) else outcome.usage or Usage()
     cost = deps.catalog.cost(model, usage, batch=True)
     without = deps.catalog.cost(model, usage, batch=False)

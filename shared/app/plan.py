@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from shared.app.contents import Content, Ready, read_contents
+from shared.app.contents import Content, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
 from shared.app.spool import Spool
@@ -68,8 +68,6 @@ def plan_batch(
     settled: list[Document] = []
     waiting = deps.store.waiting(group.job, group.name)
     for document, content in read_contents(deps, waiting, recipe):
-        if content is None:
-            continue
         name = custom_id(document.path, len(plan.members), batch_id)
         made = _request(deps, recipe, renderer, document, content, name)
         if isinstance(made, Document):
@@ -137,13 +135,10 @@ def _spool_part(
             plan.leave_out(member)
             continue
         document, content = next(read)
-        made = content and _request(deps, recipe, renderer, document, content, member.custom_id)
-        if made is None or isinstance(made, Document):
+        made = _request(deps, recipe, renderer, document, content, member.custom_id)
+        if isinstance(made, Document):
             plan.leave_out(member)
-            if made is not None:
-                settled.append(made)
-            elif document.status is DocumentStatus.IN_BATCH:
-                settled.append(released(document, now=deps.clock()))
+            settled.append(made)
             continue
         digest, request = made
         if document.status is DocumentStatus.IN_BATCH and digest != document.claimed_digest:
@@ -159,7 +154,7 @@ def _request(
     recipe: Recipe,
     renderer: Renderer,
     document: Document,
-    content: Ready | Failure,
+    content: Content,
     name: CustomId,
 ) -> Document | tuple[str, bytes]:
     """The digest and the encoded request, or the document as it ends without one."""

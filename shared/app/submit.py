@@ -150,7 +150,7 @@ async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submit
                 batch,
                 BatchEvent.INTENDED,
                 excluded=bytes(excluded) if len(excluded) else b"",
-                bytes=body.length,
+                body_size=body.length,
                 intent_at=now,
                 next_at=now + deps.policy.lease,
             )
@@ -159,7 +159,7 @@ async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submit
         return done
     deps.emit(
         "batch_submitting", batch=batch.id, group=batch.group, requests=batch.requests,
-        bytes=batch.bytes,
+        bytes=batch.body_size,
     )
     try:
         created = await deps.api.create(body, betas=batch.betas)

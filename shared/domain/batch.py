@@ -107,7 +107,7 @@ class Batch:
     """What docmill knows of one batch.
 
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
-    all, `requests` what is left. `next_at` is when somebody should look at it next; taking it up
+    all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody should look at it next; taking it up
     moves `next_at` a lease ahead. `tries` counts the looks since the last success, for backing
     off. `rev` is the store's: the revision read, 0 when never stored.
     """
@@ -123,7 +123,7 @@ class Batch:
     size: int
     planned_at: datetime
     next_at: datetime
-    bytes: int = 0
+    body_size: int = 0
     excluded: bytes = b""
     intent_at: datetime | None = None
     doubt_since: datetime | None = None

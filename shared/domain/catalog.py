@@ -42,9 +42,7 @@ class Usage:
     @property
     def prompt_tokens(self) -> int:
         """All tokens of the prompt, cached or not."""
-        return (
-            self.input_tokens + self.cache_creation_5m + self.cache_creation_1h + self.cache_read
-        )
+        return self.input_tokens + self.cache_creation_5m + self.cache_creation_1h + self.cache_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +112,7 @@ class Catalog:
         Raises ValueError, with the place, for anything unknown, missing, of the wrong type,
         or contradictory.
         """
-        raw = tomllib.loads(toml_text, parse_float=Decimal)
+        raw = tomllib.loads(toml_text, parse_float=_finite)
         _refuse_unknown_keys(raw)
         catalog = msgspec.convert(raw, cls)
         _check(catalog)
@@ -166,6 +164,13 @@ def output_plan(model: Model | None, max_tokens: int) -> tuple[str, ...]:
     return (model.extended_output_beta,)
 
 
+def _finite(literal: str) -> Decimal:
+    number = Decimal(literal)
+    if not number.is_finite():
+        raise ValueError(f"{literal} is not a number to calculate with")
+    return number
+
+
 def _refuse_unknown_keys(raw: dict[str, Any]) -> None:
     """A misspelt key would silently mean its default, so it is an error here."""
     tables: list[tuple[str, type, Any]] = [("the catalog", Catalog, raw)]
@@ -175,8 +180,10 @@ def _refuse_unknown_keys(raw: dict[str, Any]) -> None:
             place = f"model {model.get('id')!r}"
             tables.append((place, Model, model))
             prices = model.get("prices", [])
-            for table in prices if isinstance(prices, list) else []:
-                tables.append((f"a price table of {place}", Prices, table))
+            tables.extend(
+                (f"a price table of {place}", Prices, table)
+                for table in (prices if isinstance(prices, list) else [])
+            )
     for place, kind, table in tables:
         if not isinstance(table, dict):
             continue  # the wrong type is reported when the tables are converted

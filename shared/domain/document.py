@@ -45,6 +45,10 @@ TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
 }
 
 
+READ_FAILURES = frozenset({"not_found", "source_changed", "unreadable"})
+"""Failures that are over once intake sees the document again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPlace:
     """Where one row of a manifest lies, so that it can be read again by a range read."""
@@ -142,7 +146,7 @@ def sighted(
             failure=sighting.failure,
         )
     if sighting.content.etag == document.content.etag:
-        return _seen_again(document, sighting)
+        return _seen_again(document, sighting, now=now)
     if document.status is DocumentStatus.IN_BATCH:
         newer = sighting.content
         return None if newer == document.newer else replace(document, newer=newer)
@@ -158,7 +162,9 @@ def sighted(
     )
 
 
-def _seen_again(document: Document, sighting: Sighting) -> Document | None:
+def _seen_again(
+    document: Document, sighting: Sighting, *, now: datetime
+) -> Document | None:
     """The same version once more: only where it lies, and what it waits with, may have moved."""
     after = replace(document, content=sighting.content, newer=None)
     if document.status is DocumentStatus.WAITING:
@@ -166,6 +172,9 @@ def _seen_again(document: Document, sighting: Sighting) -> Document | None:
     if document.status is DocumentStatus.FAILED:
         failure = sighting.failure or document.failure
         after = replace(after, group=sighting.group, failure=failure)
+        if sighting.failure is None and failure is not None and failure.type in READ_FAILURES:
+            status = _after(document, DocumentEvent.CHANGED)
+            after = replace(after, status=status, since=now, attempts=0, failure=None)
     return None if after == document else after
 
 

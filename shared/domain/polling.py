@@ -22,5 +22,5 @@ def next_check(age: timedelta, interval: timedelta) -> timedelta:
 
 def backoff(tries: int, *, asked: timedelta | None = None) -> timedelta:
     """How long to wait after `tries` failed looks in a row; never less than the server asked."""
-    wait = min(_BACKOFF_START * 2 ** min(tries, 20), _BACKOFF_LIMIT)
+    wait = min(_BACKOFF_START * (1 << min(tries, 20)), _BACKOFF_LIMIT)
     return max(wait, asked) if asked else wait

@@ -122,7 +122,7 @@ def _batch(batch: Batch) -> dict[str, object]:
         "group": batch.group,
         "status": batch.status,
         "requests": batch.requests,
-        "bytes": batch.bytes,
+        "bytes": batch.body_size,
         "model": batch.model,
         "submitted_at": batch.intent_at,
         "created_at": batch.created_at,

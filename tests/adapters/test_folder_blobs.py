@@ -350,6 +350,14 @@ def test_a_file_changed_in_place_while_it_is_read_is_told(root: Path, blobs: Fol
         list(pieces)
 
 
+def test_a_reader_keeps_the_version_it_began_with(blobs: FolderBlobs) -> None:
+    blobs.write_many([("a", b"old" * 1_000_000)])
+    pieces = blobs.chunks("a", etag=blobs.stat("a").etag)
+    read = [next(pieces)]
+    blobs.write_many([("a", b"new" * 1_000_000)])
+    assert b"".join([*read, *pieces]) == b"old" * 1_000_000
+
+
 def test_a_time_beyond_the_calendar_is_no_trouble(root: Path) -> None:
     (root / "a").write_bytes(b"1")
     status = list((root / "a").stat())

@@ -1,0 +1,58 @@
+# Every target sets itself up: Python 3.11 or newer and make are all it takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format lock clean
+
+help: ## What can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY)
+	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),,--simulate) || status=$$?; \
+	test $$status -le 1 || exit $$status
+
+test: $(VENV)/dev ## Run all tests
+	$(BIN)/python -m pytest -n auto -q
+
+check: $(VENV)/dev ## Format, lint, types, import contracts, template lint, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cfn-lint -t infra/template.yaml
+	$(BIN)/python -m pytest -n auto -q
+
+bench: $(VENV)/dev ## Time a run against the plain SDK loop
+	$(BIN)/python -m tests.bench.compare
+
+format: $(VENV)/dev ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --extra build --upgrade --generate-hashes --no-emit-index-url \
+	  --universal --python-version 3.11 -q -o requirements.lock
+	uv pip compile pyproject.toml --extra build --extra dev --upgrade --generate-hashes \
+	  --no-emit-index-url --universal --python-version 3.11 -q -o tests/requirements.lock
+
+clean: ## Remove what was set up (never what came out)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The stamps say which lock file the environment was filled from.
+$(VENV)/run: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docmill needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -e $(VENV)/dev || $(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev: tests/requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "docmill needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r tests/requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/run

@@ -1,0 +1,293 @@
+"""Recipes: what a job asks of the model, checked whole before anything is spent."""
+
+import difflib
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from shared.domain import front_matter
+from shared.domain.api_params import USUAL_PARAMS, why_refused
+from shared.domain.catalog import Catalog, output_plan
+from shared.domain.recipe_error import RecipeError
+from shared.domain.template import DOCUMENT_FIELDS, PromptError, PromptTemplate
+
+__all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
+
+DEFAULT_MAX_TOKENS = 8_192  # ours: a long report, below the cap of every model
+DEFAULT_MAX_WAIT = timedelta(minutes=15)
+LONGEST_MAX_WAIT = timedelta(days=30)  # ours: results themselves are kept for 29
+DEFAULT_MAX_ATTEMPTS = 3
+MOST_ATTEMPTS = 10
+
+KEYS = (
+    "model",
+    "max_tokens",
+    "system",
+    "output",
+    "max_wait",
+    "group_by",
+    "max_attempts",
+    "description",
+    "params",
+)
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_FINAL_FAULTS = frozenset(
+    {
+        "UnknownFilter",
+        "UnknownTest",
+        "UnknownFunction",
+        "TemplateNotFound",
+        "BadInclude",
+        "OutOfFuel",
+        "SyntaxError",
+    }
+)
+
+
+class Output(StrEnum):
+    MARKDOWN = "markdown"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A recipe that is known to be usable.
+
+    `fingerprint` changes exactly when a document's request would. `variables` are the columns
+    the template refers to, `needs_columns` those it can't do without. `template_line` is the
+    line of the file that the template begins on.
+    """
+
+    name: str
+    model: str
+    max_tokens: int
+    betas: tuple[str, ...]
+    system: str | None
+    output: Output
+    max_wait: timedelta
+    group_by: str
+    max_attempts: int
+    params: Mapping[str, Any]
+    description: str | None
+    template: str
+    template_line: int
+    variables: frozenset[str]
+    needs_columns: frozenset[str]
+    reads_document: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of everything that the recipe puts into a request."""
+        parts = [
+            self.model,
+            self.max_tokens,
+            self.betas,
+            self.system,
+            sorted(self.params.items()),
+            self.template,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def inference_geo(self) -> str | None:
+        """Where the request asks to be computed; prices depend on it."""
+        geo = self.params.get("inference_geo")
+        return geo if isinstance(geo, str) else None
+
+
+def parse_recipe(
+    text: str, *, name: str, catalog: Catalog, model_override: str | None = None
+) -> Recipe:
+    """The recipe in a Markdown file's `text`. Raises RecipeError: one line, with its place.
+
+    `name` is what errors call the file. `model_override` takes the place of its `model`.
+    """
+    head = _Head(name=name, front=front_matter.split(text, name=name))
+    head.check_keys()
+    model = _model(head, model_override)
+    max_tokens = head.integer("max_tokens", DEFAULT_MAX_TOKENS, least=1, most=10**7)
+    try:
+        betas = output_plan(catalog.find(model), max_tokens)
+    except RecipeError as error:
+        raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
+    source = head.front.body.strip()
+    template, line = _template(head, source)
+    return Recipe(
+        name=name,
+        model=model,
+        max_tokens=max_tokens,
+        betas=betas,
+        system=head.text("system"),
+        output=_output(head),
+        max_wait=_max_wait(head),
+        group_by=head.text("group_by", longest=200, one_line=True) or "folder",
+        max_attempts=head.integer(
+            "max_attempts", DEFAULT_MAX_ATTEMPTS, least=1, most=MOST_ATTEMPTS
+        ),
+        params=_params(head),
+        description=head.text("description"),
+        template=source,
+        template_line=line,
+        variables=template.columns,
+        needs_columns=template.needed_columns,
+        reads_document=template.reads_document,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """The front matter's values by type, with errors that name their line."""
+
+    name: str
+    front: front_matter.FrontMatter
+
+    def place(self, *key: str) -> str:
+        line = self.front.lines.get(key)
+        return f"{self.name}:{line}" if line else self.name
+
+    def error(self, key: str, what: str) -> RecipeError:
+        return RecipeError(f"{self.place(key)}: {key}: {what}")
+
+    def check_keys(self) -> None:
+        for key in self.front.values:
+            if key not in KEYS and (problem := why_refused(key)):
+                raise self.error(key, problem)
+            if key in USUAL_PARAMS:
+                raise self.error(key, "a parameter of the Messages API; put it under 'params:'")
+            if key not in KEYS:
+                near = difflib.get_close_matches(key, KEYS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(KEYS)}"
+                raise RecipeError(f"{self.place(key)}: unknown key {key!r}; {hint}")
+
+    def get(self, key: str) -> Any:
+        """Its value; None when the key is absent. A key without a value is a mistake."""
+        value = self.front.values.get(key)
+        if value is None and key in self.front.values:
+            raise self.error(key, "has no value; give it one or remove the line")
+        return value
+
+    def integer(self, key: str, default: int, *, least: int, most: int) -> int:
+        value = self.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(key, f"{_shown(value)} is not a whole number; write {key}: {default}")
+        if not least <= value <= most:
+            raise self.error(key, f"{_shown(value)} is not within {least} to {most:,}; change it")
+        return value
+
+    def text(self, key: str, *, longest: int | None = None, one_line: bool = False) -> str | None:
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.error(key, f"{_shown(value)} is not text; put it into quotes")
+        if not value.strip():
+            raise self.error(key, "is empty; give it a value or remove the line")
+        if (longest and len(value) > longest) or (one_line and not value.isprintable()):
+            raise self.error(key, f"takes one line of at most {longest} characters")
+        return value.strip()
+
+
+def _model(head: _Head, override: str | None) -> str:
+    model, place = (
+        (head.text("model"), head.place("model")) if override is None else (override, "--model")
+    )
+    if model is None:
+        raise RecipeError(
+            f"{head.name}:1: no model; add a line such as 'model: claude-opus-4-6' or use --model"
+        )
+    if not _MODEL_ID.fullmatch(model):
+        raise RecipeError(
+            f"{place}: {_shown(model)} is not a model's id; write one such as claude-opus-4-6"
+        )
+    return model
+
+
+def _output(head: _Head) -> Output:
+    value = head.get("output")
+    if value is None:
+        return Output.MARKDOWN
+    if value not in tuple(Output):
+        raise head.error(
+            "output", f"{_shown(value)} is not available in this version; use markdown or text"
+        )
+    return Output(value)
+
+
+def _max_wait(head: _Head) -> timedelta:
+    value = head.get("max_wait")
+    if value is None:
+        return DEFAULT_MAX_WAIT
+    seconds = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(min(value, 10**12))
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        seconds = float(match[1]) * _SECONDS[match[2]]
+    if not 0 <= seconds <= LONGEST_MAX_WAIT.total_seconds():
+        raise head.error(
+            "max_wait",
+            f"{_shown(value)} is not a time from 0 to {LONGEST_MAX_WAIT.days} days; "
+            "write seconds, or 90s, 15m, 2h, 1d",
+        )
+    return timedelta(seconds=seconds)
+
+
+def _params(head: _Head) -> dict[str, Any]:
+    params = head.get("params")
+    if params is None:
+        return {}
+    if not isinstance(params, dict):
+        raise head.error("params", "is not a mapping; indent 'key: value' lines below it")
+    for key, value in params.items():
+        problem = why_refused(key, value)
+        if problem:
+            raise RecipeError(f"{head.place('params', key)}: params.{key}: {problem}")
+    return params
+
+
+def _template(head: _Head, source: str) -> tuple[PromptTemplate, int]:
+    """The prompt's template and its first line, tried once on made-up data.
+
+    The trial finds what no document could get past (an unknown filter, say); what depends on a
+    document's data is that document's failure.
+    """
+    body = head.front.body
+    line = head.front.body_line + body[: len(body) - len(body.lstrip())].count("\n")
+    if not source:
+        raise RecipeError(
+            f"{head.name}:{line}: no prompt; write one below the front matter, "
+            "with {{ document.text }} where the document belongs"
+        )
+    try:
+        template = PromptTemplate(source)
+        for field in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
+            at = line + source.partition(f"document.{field}")[0].count("\n")
+            raise RecipeError(
+                f"{head.name}:{at}: the prompt uses document.{field}; a document has only "
+                + ", ".join(f"document.{known}" for known in DOCUMENT_FIELDS)
+            )
+        columns = dict.fromkeys(template.columns, "sample")
+        document = dict.fromkeys(DOCUMENT_FIELDS, "sample")
+        template.render({**columns, "columns": columns, "document": document}, salt=b"")
+    except PromptError as error:
+        if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
+            at = line + (error.line or 1) - 1
+            raise RecipeError(
+                f"{head.name}:{at}: the prompt's template: {error}; correct it"
+            ) from error
+    return template, line
+
+
+def _shown(value: object) -> str:
+    """`value` as a message can hold it: in one line, and not long."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
