@@ -31,9 +31,9 @@ async def _collect(aws: AwsHome, records: list[Record], context: Context) -> lis
             try:
                 batch = BatchId(batch_to_collect(record.body))
                 outcome = await collect(deps, batch, until=time_limit(context))
-            except (MalformedEvent, BlobError, StaleWrite, StoreUnavailable) as error:
+            except (MalformedEvent, BlobError, StaleWrite, StoreUnavailable):
                 failed.append(record.message_id)
-                aws.log.error("record_failed", message_id=record.message_id, error=str(error))
+                aws.log.exception("record_failed", message_id=record.message_id)
                 continue
             if outcome is Collected.UNFINISHED:
                 aws.ask_to_collect((batch,))

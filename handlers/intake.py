@@ -3,7 +3,14 @@
 import asyncio
 from typing import Any
 
-from handlers.events import Context, MalformedEvent, Record, failed_items, sqs_records, uploaded_keys
+from handlers.events import (
+    Context,
+    MalformedEvent,
+    Record,
+    failed_items,
+    sqs_records,
+    uploaded_keys,
+)
 from shared.app.intake import Taken
 from shared.app.uploads import take_upload
 from shared.ports.blobs import BlobError
@@ -26,9 +33,9 @@ async def _take(aws: AwsHome, records: list[Record]) -> list[str]:
             try:
                 for key in uploaded_keys(record.body):
                     total += take_upload(deps, key)
-            except (MalformedEvent, BlobError, StoreUnavailable) as error:
+            except (MalformedEvent, BlobError, StoreUnavailable):
                 failed.append(record.message_id)
-                aws.log.error("record_failed", message_id=record.message_id, error=str(error))
+                aws.log.exception("record_failed", message_id=record.message_id)
     aws.log.info(
         "uploads_taken_in",
         records=len(records),

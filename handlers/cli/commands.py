@@ -239,7 +239,8 @@ def status(out: Path, *, as_json: bool) -> int:
 
 def _status_lines(summary: Summary) -> list[str]:
     lines = [
-        f"{status.value.replace('_', ' ')}: {count:,}" for status, count in summary.documents.items()
+        f"{status.value.replace('_', ' ')}: {count:,}"
+        for status, count in summary.documents.items()
     ]
     for batch in summary.batches:
         line = f"batch {batch.id} {batch.status.value}: {batch.requests:,} requests"
@@ -272,7 +273,7 @@ def simulate(
     *, port: int, state: Path | None, seed: int, duration: float, until_stdin_closes: bool
 ) -> None:
     """`docmill simulate`."""
-    from shared.adapters.simulator.server import main_serve
+    from shared.adapters.simulator.server import main_serve  # noqa: PLC0415 - for this command
 
     try:
         main_serve(
@@ -281,7 +282,7 @@ def simulate(
             seed=seed,
             duration_s=duration,
             until_stdin_closes=until_stdin_closes,
-            announce=lambda url: click.echo(url),
+            announce=click.echo,
         )
     except OSError as error:
         raise Fault(f"port {port} on 127.0.0.1 can't be used: {error.strerror}") from None

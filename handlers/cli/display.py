@@ -46,7 +46,10 @@ class Display(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None: ...
     def tell(self, event: str, facts: dict[str, object]) -> None: ...
     def refresh(self, summary: Summary) -> None: ...
@@ -75,7 +78,10 @@ class Lines:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         return None
 
@@ -101,7 +107,10 @@ class JsonLines:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         return None
 
@@ -136,7 +145,10 @@ class LivePanel:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self._live.stop()
 
@@ -195,10 +207,21 @@ def summary_table(summary: Summary) -> Table:
     """The job in one small table, a row per group where there are several."""
     table = Table(box=None, pad_edge=False, show_edge=False)
     table.add_column("group")
-    for heading in ("reported", "truncated", "failed", "retried", "input", "output", "cost", "saved"):
+    for heading in (
+        "reported",
+        "truncated",
+        "failed",
+        "retried",
+        "input",
+        "output",
+        "cost",
+        "saved",
+    ):
         table.add_column(heading, justify="right")
     rows = list(summary.groups.items())
-    for name, totals in [*rows, ("all", summary.totals)] if len(rows) != 1 else [("all", rows[0][1])]:
+    for name, totals in (
+        [*rows, ("all", summary.totals)] if len(rows) != 1 else [("all", rows[0][1])]
+    ):
         table.add_row(
             Text(escaped(name) or "(top)"),
             f"{totals.reported:,}",

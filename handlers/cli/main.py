@@ -51,7 +51,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 @click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")
 @_YES
 @_JSON
-def run(
+def run(  # noqa: PLR0917 - click passes them by name
     inputs: tuple[str, ...],
     out: Path,
     recipe: str | None,

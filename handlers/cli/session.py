@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
+
 from handlers.cli.display import Display, pick
 from handlers.cli.faults import Fault
 from handlers.cli.simulator_process import simulator_process
-from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
 from shared.adapters.builtin import builtin_recipes, catalog
+from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps
 from shared.app.drive import CredentialsRefused
 from shared.app.publish import publish, summary_of
@@ -134,7 +136,11 @@ def translated_errors(out: Path | None = None) -> Iterator[None]:
     try:
         yield
     except (
-        OutputUnusable, StoreUnusable, StoreUnavailable, InvalidSettings, MissingApiKey,
+        OutputUnusable,
+        StoreUnusable,
+        StoreUnavailable,
+        InvalidSettings,
+        MissingApiKey,
     ) as error:
         raise Fault(str(error)) from None
     except BlobError as error:
@@ -184,7 +190,17 @@ def session(
         def run(work: Callable[[Session], Awaitable[None]]) -> None:
             async def main() -> None:
                 async with AnthropicApi(api_key=key or None, base_url=base_url or None) as api:
-                    await work(_assemble(out, store, api, recipe, settings, options, display))
+                    await work(
+                        _assemble(
+                            out=out,
+                            store=store,
+                            api=api,
+                            recipe=recipe,
+                            settings=settings,
+                            options=options,
+                            display=display,
+                        )
+                    )
 
             asyncio.run(main())
 
@@ -192,8 +208,9 @@ def session(
 
 
 def _assemble(
+    *,
     out: Path,
-    store: "Store",
+    store: SqliteStore,
     api: AnthropicApi,
     recipe: Recipe,
     settings: Settings,

@@ -1,4 +1,4 @@
-"""The bundled simulator as a process of its own, so that a run measures and behaves as with the API."""
+"""The bundled simulator as a process of its own, so that a run behaves as it does with the API."""
 
 import select
 import subprocess

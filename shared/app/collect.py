@@ -40,11 +40,12 @@ from shared.domain.outcome import (
     judge,
 )
 from shared.domain.pause import PauseReason
-from shared.domain.polling import backoff
 from shared.domain.policy import RESULTS_KEPT
+from shared.domain.polling import backoff
 from shared.domain.report import render_report
 from shared.domain.totals import Totals
 from shared.ports.batch_api import NotFound, Refused, Unavailable
+from shared.ports.blobs import BlobUnreadable
 from shared.ports.store import StaleWrite
 
 DEFAULT_MAX_ATTEMPTS = 3
@@ -137,7 +138,7 @@ async def _read(deps: Deps, reading: _Pass, until: datetime | None) -> bool:
     """Read the stream to its end; False when time ran out before."""
     if reading.batch.provider_id is None:
         raise AssertionError(f"batch {reading.batch.id} ended without the provider's id")
-    async with aclosing(deps.api.results(reading.batch.provider_id)) as stream:  # type: ignore[type-var]
+    async with aclosing(deps.api.results(reading.batch.provider_id)) as stream:
         async for lines in stream:
             for line in lines:
                 _take_line(reading, line)
@@ -185,7 +186,7 @@ def _flush(deps: Deps, reading: _Pass) -> None:
         if place not in reading.settled or line.result.type in _TRIED_AGAIN
     ]
     known = deps.store.documents(reading.batch.job, asked) if asked else {}
-    reports: list[tuple[str, bytes]] = []
+    reports: dict[str, bytes] = {}
     judged: dict[str, Outcome] = {}
     for place, line in pending:
         member = reading.members[place]
@@ -199,21 +200,54 @@ def _flush(deps: Deps, reading: _Pass) -> None:
         if isinstance(outcome, Retry) and outcome.hold:
             reading.hold = outcome.hold
         if isinstance(outcome, Report):
-            key = deps.output_key(reading.batch.job, report_path(member.path))
-            content = render_report(
+            reports[member.path] = render_report(
                 outcome,
                 document=member.path,
                 custom_id=member.custom_id,
                 batch=reading.batch,
                 cost=cost,
             )
-            reports.append((key, content))
-    deps.reports.write_many(reports)
+    for path, message in _write(deps, reading.batch, reports).items():
+        judged[path] = _unwritten(reading, path, judged[path], message)
     _settle_documents(deps, reading, judged)
     for place, _ in pending:
         reading.settled.add(place)
     if judged:
         deps.store.save_checkpoint(reading.batch.id, bytes(reading.settled))
+
+
+def _write(deps: Deps, batch: Batch, reports: dict[str, bytes]) -> dict[str, str]:
+    """Write the reports; the answer says why for each that can't be written where it belongs."""
+    keys = {path: deps.output_key(batch.job, report_path(path)) for path in reports}
+    try:
+        deps.reports.write_many([(keys[path], content) for path, content in reports.items()])
+    except BlobUnreadable:
+        refused: dict[str, str] = {}
+        for path, content in reports.items():
+            try:
+                deps.reports.write_many([(keys[path], content)])
+            except BlobUnreadable as error:
+                refused[path] = error.message
+        return refused
+    return {}
+
+
+def _unwritten(reading: _Pass, path: str, outcome: Outcome, message: str) -> Fail:
+    """The answer came, and was paid for, but its report can't lie where it belongs."""
+    reading.totals += Totals(reported=-1, failed=1, truncated=-_truncated(outcome))
+    custom_id = next(m.custom_id for m in reading.members if m.path == path)
+    failure = Failure(
+        type="report_not_written",
+        message=f"{message}; rename the document and run again",
+        retryable=True,
+        attempts=1,
+        custom_id=custom_id,
+    )
+    return Fail(failure=failure)
+
+
+def _truncated(outcome: Outcome) -> bool:
+    return isinstance(outcome, Report) and outcome.truncated
 
 
 def _judge_again(reading: _Pass, line: ResultLine, document: Document | None) -> Outcome:
@@ -227,11 +261,12 @@ def _count(deps: Deps, reading: _Pass, outcome: Outcome) -> Decimal | None:
     """Add a line to the totals of this pass; the answer is what the request cost."""
     model = deps.catalog.find(reading.batch.model)
     usage = Usage() if isinstance(outcome, Retry) else outcome.usage or Usage()
-    cost = deps.catalog.cost(model, usage, batch=True)
-    without = deps.catalog.cost(model, usage, batch=False)
+    geo = reading.batch.inference_geo
+    cost = deps.catalog.cost(model, usage, batch=True, inference_geo=geo)
+    without = deps.catalog.cost(model, usage, batch=False, inference_geo=geo)
     reading.totals += Totals(
         reported=isinstance(outcome, Report),
-        truncated=isinstance(outcome, Report) and outcome.truncated,
+        truncated=_truncated(outcome),
         failed=isinstance(outcome, Fail),
         retried=isinstance(outcome, Retry),
         usage=usage,
@@ -309,9 +344,7 @@ def _finish(deps: Deps, reading: _Pass) -> Collected:
     batch = reading.batch
     excluded = Bitmap(batch.excluded)
     missing = [
-        place
-        for place in range(batch.size)
-        if place not in reading.seen and place not in excluded
+        place for place in range(batch.size) if place not in reading.seen and place not in excluded
     ]
     note = _disagreement(reading, batch.counts)
     if (missing or note) and batch.tries + 1 < _PATIENCE:

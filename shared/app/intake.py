@@ -78,9 +78,7 @@ def _take_slice(deps: Deps, job: JobName, seen: dict[str, Sighting], *, ready: b
             first = False
         waiting = {d.group for d in writes if d.status is DocumentStatus.WAITING}
         for name in sorted(waiting):
-            open_group(
-                deps.store, job, name, now=now, ready=ready, quiet=deps.policy.index_lag / 4
-            )
+            open_group(deps.store, job, name, now=now, ready=ready, quiet=deps.policy.index_lag / 4)
         if writes:
             mark_stale(deps.store, job)
         lost = deps.store.swap_documents(writes)
@@ -117,9 +115,7 @@ def _duplicate(sighting: Sighting, before: Document) -> Sighting:
     )
 
 
-def broken_row(
-    content: Content, *, line: int, type_: str, message: str, manifest: str
-) -> Sighting:
+def broken_row(content: Content, *, line: int, type_: str, message: str, manifest: str) -> Sighting:
     """A row that can't become a document: a failure under its place in the manifest."""
     etag = f"{content.row.manifest_etag if content.row else content.etag}:{line}"
     return Sighting(

@@ -5,7 +5,7 @@ from its list.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from shared.app.contents import Content, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
-from shared.app.spool import Spool
+from shared.app.spool import FRAME_BYTES, Spool
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import (
@@ -58,18 +58,16 @@ class Plan:
         self.add(member, NO_REV, "", b"")
 
 
-def plan_batch(
-    deps: Deps, group: Group, recipe: Recipe, spool: Spool
-) -> tuple[Batch, Plan] | None:
+def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[Batch, Plan] | None:
     """Plan the group's next batch up to the limits of one; None when nothing is left to send."""
     batch_id = deps.new_batch_id()
-    renderer = Renderer(recipe)
+    requests = _Requests(deps, recipe)
     plan = Plan(spool=spool)
     settled: list[Document] = []
     waiting = deps.store.waiting(group.job, group.name)
     for document, content in read_contents(deps, waiting, recipe):
         name = custom_id(document.path, len(plan.members), batch_id)
-        made = _request(deps, recipe, renderer, document, content, name)
+        made = requests.make(document, content, name)
         if isinstance(made, Document):
             settled.append(made)
             if len(settled) >= _SLICE:
@@ -94,6 +92,7 @@ def plan_batch(
         fingerprint=recipe.fingerprint,
         model=recipe.model,
         betas=recipe.betas,
+        inference_geo=recipe.inference_geo,
         status=BatchStatus.PLANNED,
         size=len(plan.members),
         planned_at=now,
@@ -105,7 +104,7 @@ def plan_batch(
 def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
     """Spool a saved plan once more; what changed or went since is left out and given back."""
     plan = Plan(spool=spool)
-    renderer = Renderer(recipe)
+    requests = _Requests(deps, recipe)
     members = deps.store.members(batch.id)
     for start in range(0, len(members), _SLICE):
         part = members[start : start + _SLICE]
@@ -115,27 +114,23 @@ def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
             for path, document in known.items()
             if document.status is DocumentStatus.WAITING or document.batch == batch.id
         }
-        _spool_part(deps, plan, recipe, renderer, part, usable)
+        _spool_part(plan, requests, part, usable)
     return plan
 
 
 def _spool_part(
-    deps: Deps,
-    plan: Plan,
-    recipe: Recipe,
-    renderer: Renderer,
-    part: Sequence[Member],
-    usable: dict[str, Document],
+    plan: Plan, requests: "_Requests", part: Sequence[Member], usable: dict[str, Document]
 ) -> None:
     ordered = (usable[member.path] for member in part if member.path in usable)
-    read: Iterator[tuple[Document, Content]] = read_contents(deps, ordered, recipe)
+    deps = requests.deps
+    read = read_contents(deps, ordered, requests.recipe)
     settled: list[Document] = []
     for member in part:
         if member.path not in usable:
             plan.leave_out(member)
             continue
         document, content = next(read)
-        made = _request(deps, recipe, renderer, document, content, member.custom_id)
+        made = requests.make(document, content, member.custom_id)
         if isinstance(made, Document):
             plan.leave_out(member)
             settled.append(made)
@@ -149,33 +144,37 @@ def _spool_part(
     _settle_early(deps, settled)
 
 
-def _request(
-    deps: Deps,
-    recipe: Recipe,
-    renderer: Renderer,
-    document: Document,
-    content: Content,
-    name: CustomId,
-) -> Document | tuple[str, bytes]:
-    """The digest and the encoded request, or the document as it ends without one."""
-    now = deps.clock()
-    if isinstance(content, Failure):
-        return failed(document, content, now=now)
-    waits = document.status is DocumentStatus.WAITING
-    if waits and content.digest == document.reported_digest:
-        return unchanged(document)
-    try:
-        prompt = renderer.render(content.input)
-    except RenderError as error:
-        return failed(document, Failure(type=error.type, message=error.message), now=now)
-    request = _ENCODE({"custom_id": name, "params": request_params(recipe, prompt)})
-    if len(request) + 64 > deps.policy.max_batch_bytes:
-        message = (
-            f"its request is {len(request):,} bytes, more than a whole batch may have "
-            f"({deps.policy.max_batch_bytes:,}); split the document"
-        )
-        return failed(document, Failure(type="request_too_large", message=message), now=now)
-    return content.digest, request
+class _Requests:
+    """Turns what was read into requests, by one recipe."""
+
+    def __init__(self, deps: Deps, recipe: Recipe) -> None:
+        self.deps = deps
+        self.recipe = recipe
+        self._renderer = Renderer(recipe)
+
+    def make(
+        self, document: Document, content: Content, name: CustomId
+    ) -> Document | tuple[str, bytes]:
+        """The digest and the encoded request, or the document as it ends without one."""
+        now = self.deps.clock()
+        if isinstance(content, Failure):
+            return failed(document, content, now=now)
+        waits = document.status is DocumentStatus.WAITING
+        if waits and content.digest == document.reported_digest:
+            return unchanged(document)
+        try:
+            prompt = self._renderer.render(content.input)
+        except RenderError as error:
+            return failed(document, Failure(type=error.type, message=error.message), now=now)
+        request = _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+        most = self.deps.policy.max_batch_bytes - FRAME_BYTES
+        if len(request) > most:
+            message = (
+                f"its request is {len(request):,} bytes, more than a whole batch may have "
+                f"({most:,}); split the document"
+            )
+            return failed(document, Failure(type="request_too_large", message=message), now=now)
+        return content.digest, request
 
 
 def _settle_early(deps: Deps, documents: list[Document]) -> None:

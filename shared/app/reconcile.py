@@ -112,11 +112,8 @@ async def _candidates(deps: Deps, batch: Batch) -> list[ProviderBatch]:
     if batch.intent_at is None:
         raise AssertionError(f"batch {batch.id} is in doubt without an intent")
     since = batch.intent_at - deps.policy.clock_skew
-    alike: list[ProviderBatch] = []
-    async with aclosing(deps.api.created_since(since)) as listing:  # type: ignore[type-var]
-        async for found in listing:
-            if found.counts.total == batch.requests:
-                alike.append(found)
+    async with aclosing(deps.api.created_since(since)) as listing:
+        alike = [found async for found in listing if found.counts.total == batch.requests]
     known = deps.store.known([found.id for found in alike])
     return [found for found in alike if found.id not in known]
 
@@ -126,7 +123,7 @@ async def _owner(deps: Deps, candidate: ProviderBatch) -> BatchId | str | None:
     if candidate.processing_status is not ProcessingStatus.ENDED:
         return None
     try:
-        async with aclosing(deps.api.results(candidate.id)) as stream:  # type: ignore[type-var]
+        async with aclosing(deps.api.results(candidate.id)) as stream:
             async for lines in stream:
                 for line in lines:
                     try:

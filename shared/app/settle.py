@@ -54,7 +54,9 @@ def _held(deps: Deps, batch: Batch, paths: set[str]) -> list[Document]:
     return [document for document in known.values() if document.batch == batch.id]
 
 
-def _freed(deps: Deps, document: Document, failure: Failure | None, custom_id: CustomId) -> Document:
+def _freed(
+    deps: Deps, document: Document, failure: Failure | None, custom_id: CustomId
+) -> Document:
     now = deps.clock()
     if failure is None:
         return released(document, now=now)

@@ -60,9 +60,7 @@ def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
         check_path(row.id)
     except InvalidName as error:
         return _fault(blob, path, row.line, "invalid_id", f"line {row.line}: {error.message}")
-    place = RowPlace(
-        manifest_etag=blob.etag, line=row.line, offset=row.offset, length=row.length
-    )
+    place = RowPlace(manifest_etag=blob.etag, line=row.line, offset=row.offset, length=row.length)
     return Sighting(
         path=row.id,
         group=group_of(row.id, by, blob.modified, row.columns, manifest=path),

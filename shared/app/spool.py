@@ -11,6 +11,9 @@ from shared.domain.bitmap import Bitmap
 
 _BEFORE = b'{"requests":['
 _AFTER = b"]}"
+FRAME_BYTES = len(_BEFORE) + len(_AFTER)
+"""What a body has around its requests."""
+
 _PIECE = 1 << 20
 
 
@@ -22,14 +25,17 @@ class Spool:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._file = cast(BinaryIO, tempfile.TemporaryFile(dir=directory))
+        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=directory))  # noqa: SIM115 - `__exit__` closes
         self._ends = array("Q")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self._file.close()
 

@@ -158,7 +158,10 @@ async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submit
     except StaleWrite:
         return done
     deps.emit(
-        "batch_submitting", batch=batch.id, group=batch.group, requests=batch.requests,
+        "batch_submitting",
+        batch=batch.id,
+        group=batch.group,
+        requests=batch.requests,
         bytes=batch.body_size,
     )
     try:
@@ -173,9 +176,7 @@ async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submit
         _doubt(deps, batch, error.message)
         return replace(done, in_doubt=done.in_doubt + 1)
     await _accepted(deps, batch, created)
-    return replace(
-        done, batches=done.batches + 1, requests=done.requests + batch.requests
-    )
+    return replace(done, batches=done.batches + 1, requests=done.requests + batch.requests)
 
 
 def _claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:

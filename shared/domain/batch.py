@@ -107,9 +107,9 @@ class Batch:
     """What docmill knows of one batch.
 
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
-    all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody should look at it next; taking it up
-    moves `next_at` a lease ahead. `tries` counts the looks since the last success, for backing
-    off. `rev` is the store's: the revision read, 0 when never stored.
+    all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody
+    should look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks
+    since the last success, for backing off. `rev` is the store's: the revision read, 0 when never stored.
     """
 
     id: BatchId
@@ -123,6 +123,7 @@ class Batch:
     size: int
     planned_at: datetime
     next_at: datetime
+    inference_geo: str | None = None
     body_size: int = 0
     excluded: bytes = b""
     intent_at: datetime | None = None
@@ -151,5 +152,7 @@ def after(batch: Batch, event: BatchEvent, **changes: object) -> Batch:
     try:
         status = TRANSITIONS[batch.status, event]
     except KeyError:
-        raise IllegalTransition(f"batch {batch.id} is {batch.status}: {event} can't happen") from None
+        raise IllegalTransition(
+            f"batch {batch.id} is {batch.status}: {event} can't happen"
+        ) from None
     return replace(batch, status=status, **changes)  # type: ignore[arg-type]

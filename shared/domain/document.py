@@ -162,9 +162,7 @@ def sighted(
     )
 
 
-def _seen_again(
-    document: Document, sighting: Sighting, *, now: datetime
-) -> Document | None:
+def _seen_again(document: Document, sighting: Sighting, *, now: datetime) -> Document | None:
     """The same version once more: only where it lies, and what it waits with, may have moved."""
     after = replace(document, content=sighting.content, newer=None)
     if document.status is DocumentStatus.WAITING:

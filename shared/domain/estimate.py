@@ -30,7 +30,7 @@ def estimate(
     load: Load, recipe: Recipe, catalog: Catalog, *, report_tokens: int | None = None
 ) -> Estimate:
     """Estimate from the bytes that wait; `report_tokens` is the mean of reports there are."""
-    prompt = len(recipe.template.encode()) + len(recipe.system.encode()) + 400
+    prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
     input_tokens = (load.bytes + load.documents * prompt) // BYTES_PER_TOKEN
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
@@ -39,7 +39,7 @@ def estimate(
         if not load.documents:
             return Decimal(0)
         one = Usage(input_tokens=input_tokens // load.documents, output_tokens=output)
-        price = catalog.cost(model, one, batch=batch)
+        price = catalog.cost(model, one, batch=batch, inference_geo=recipe.inference_geo)
         return None if price is None else price * load.documents
 
     return Estimate(

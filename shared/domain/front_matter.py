@@ -22,12 +22,58 @@ MAX_DEPTH = 32  # ours: PyYAML composes recursively
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontMatter:
     """The head's values, the line each key is on (`("params", "tools")` for inner ones), and
-    the body with the line it begins on. Lines count from 1 in the whole file."""
+    the body with the line it begins on. Lines count from 1 in the whole file.
 
+    Its methods give values by type; their errors name the file `name`, the line and the key.
+    """
+
+    name: str
     values: dict[str, Any]
     lines: Mapping[tuple[str, ...], int]
     body: str
     body_line: int
+
+    def place(self, *key: str) -> str:
+        line = self.lines.get(key)
+        return f"{self.name}:{line}" if line else self.name
+
+    def error(self, key: str, what: str) -> RecipeError:
+        return RecipeError(f"{self.place(key)}: {key}: {what}")
+
+    def get(self, key: str) -> Any:
+        """Its value; None when the key is absent. A key without a value is a mistake."""
+        value = self.values.get(key)
+        if value is None and key in self.values:
+            raise self.error(key, "has no value; give it one or remove the line")
+        return value
+
+    def integer(self, key: str, default: int, *, least: int, most: int) -> int:
+        value = self.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(key, f"{shown(value)} is not a whole number; write {key}: {default}")
+        if not least <= value <= most:
+            raise self.error(key, f"{shown(value)} is not within {least} to {most:,}; change it")
+        return value
+
+    def text(self, key: str, *, longest: int | None = None, one_line: bool = False) -> str | None:
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.error(key, f"{shown(value)} is not text; put it into quotes")
+        if not value.strip():
+            raise self.error(key, "is empty; give it a value or remove the line")
+        if (longest and len(value) > longest) or (one_line and not value.isprintable()):
+            raise self.error(key, f"takes one line of at most {longest} characters")
+        return value.strip()
+
+
+def shown(value: object) -> str:
+    """`value` as a message can hold it: in one line, and not long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def split(text: str, *, name: str) -> FrontMatter:
@@ -49,7 +95,7 @@ def split(text: str, *, name: str) -> FrontMatter:
         )
     values, places = _load(head, name=name)
     return FrontMatter(
-        values=values, lines=places, body="\n".join(lines[end + 1 :]), body_line=end + 2
+        name=name, values=values, lines=places, body="\n".join(lines[end + 1 :]), body_line=end + 2
     )
 
 
@@ -62,7 +108,7 @@ class _StrictLoader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise _HeadError("no anchors or aliases (& and *) here; write the value out", event)
         if getattr(event, "tag", None) is not None:
@@ -74,7 +120,7 @@ class _StrictLoader(yaml.SafeLoader):
         self.depth -= 1
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
-        return node  # type: ignore[no-any-return]
+        return node
 
 
 class _HeadError(Exception):

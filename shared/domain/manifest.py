@@ -99,7 +99,7 @@ def rows(
 ) -> Iterator[Row | BrokenRow]:
     """The rows of a manifest in their order; memory stays at a chunk and `max_row_bytes`.
 
-    To resume, pass the `offset` and `line` of a row (to begin with it) or of its `after`, the
+    To resume, pass `offset` and `line` of any row's `after`, or of a good row to begin with it, the
     chunks from that byte on and, for CSV, the header's names. Raises `InvalidManifest` at the
     first step when no row can be read. Whether ids repeat is for the caller to find out.
     """

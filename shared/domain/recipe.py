@@ -14,6 +14,7 @@ from typing import Any
 from shared.domain import front_matter
 from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
+from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
 from shared.domain.template import DOCUMENT_FIELDS, PromptError, PromptTemplate
 
@@ -110,15 +111,15 @@ def parse_recipe(
 
     `name` is what errors call the file. `model_override` takes the place of its `model`.
     """
-    head = _Head(name=name, front=front_matter.split(text, name=name))
-    head.check_keys()
+    head = front_matter.split(text, name=name)
+    _check_keys(head)
     model = _model(head, model_override)
     max_tokens = head.integer("max_tokens", DEFAULT_MAX_TOKENS, least=1, most=10**7)
     try:
         betas = output_plan(catalog.find(model), max_tokens)
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
-    source = head.front.body.strip()
+    source = head.body.strip()
     template, line = _template(head, source)
     return Recipe(
         name=name,
@@ -142,62 +143,19 @@ def parse_recipe(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Head:
-    """The front matter's values by type, with errors that name their line."""
-
-    name: str
-    front: front_matter.FrontMatter
-
-    def place(self, *key: str) -> str:
-        line = self.front.lines.get(key)
-        return f"{self.name}:{line}" if line else self.name
-
-    def error(self, key: str, what: str) -> RecipeError:
-        return RecipeError(f"{self.place(key)}: {key}: {what}")
-
-    def check_keys(self) -> None:
-        for key in self.front.values:
-            if key not in KEYS and (problem := why_refused(key)):
-                raise self.error(key, problem)
-            if key in USUAL_PARAMS:
-                raise self.error(key, "a parameter of the Messages API; put it under 'params:'")
-            if key not in KEYS:
-                near = difflib.get_close_matches(key, KEYS, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(KEYS)}"
-                raise RecipeError(f"{self.place(key)}: unknown key {key!r}; {hint}")
-
-    def get(self, key: str) -> Any:
-        """Its value; None when the key is absent. A key without a value is a mistake."""
-        value = self.front.values.get(key)
-        if value is None and key in self.front.values:
-            raise self.error(key, "has no value; give it one or remove the line")
-        return value
-
-    def integer(self, key: str, default: int, *, least: int, most: int) -> int:
-        value = self.get(key)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.error(key, f"{_shown(value)} is not a whole number; write {key}: {default}")
-        if not least <= value <= most:
-            raise self.error(key, f"{_shown(value)} is not within {least} to {most:,}; change it")
-        return value
-
-    def text(self, key: str, *, longest: int | None = None, one_line: bool = False) -> str | None:
-        value = self.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str):
-            raise self.error(key, f"{_shown(value)} is not text; put it into quotes")
-        if not value.strip():
-            raise self.error(key, "is empty; give it a value or remove the line")
-        if (longest and len(value) > longest) or (one_line and not value.isprintable()):
-            raise self.error(key, f"takes one line of at most {longest} characters")
-        return value.strip()
+def _check_keys(head: FrontMatter) -> None:
+    for key in head.values:
+        if key not in KEYS and (problem := why_refused(key)):
+            raise head.error(key, problem)
+        if key in USUAL_PARAMS:
+            raise head.error(key, "a parameter of the Messages API; put it under 'params:'")
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(KEYS)}"
+            raise RecipeError(f"{head.place(key)}: unknown key {key!r}; {hint}")
 
 
-def _model(head: _Head, override: str | None) -> str:
+def _model(head: FrontMatter, override: str | None) -> str:
     model, place = (
         (head.text("model"), head.place("model")) if override is None else (override, "--model")
     )
@@ -207,23 +165,23 @@ def _model(head: _Head, override: str | None) -> str:
         )
     if not _MODEL_ID.fullmatch(model):
         raise RecipeError(
-            f"{place}: {_shown(model)} is not a model's id; write one such as claude-opus-4-6"
+            f"{place}: {shown(model)} is not a model's id; write one such as claude-opus-4-6"
         )
     return model
 
 
-def _output(head: _Head) -> Output:
+def _output(head: FrontMatter) -> Output:
     value = head.get("output")
     if value is None:
         return Output.MARKDOWN
     if value not in tuple(Output):
         raise head.error(
-            "output", f"{_shown(value)} is not available in this version; use markdown or text"
+            "output", f"{shown(value)} is not available in this version; use markdown or text"
         )
     return Output(value)
 
 
-def _max_wait(head: _Head) -> timedelta:
+def _max_wait(head: FrontMatter) -> timedelta:
     value = head.get("max_wait")
     if value is None:
         return DEFAULT_MAX_WAIT
@@ -235,13 +193,13 @@ def _max_wait(head: _Head) -> timedelta:
     if not 0 <= seconds <= LONGEST_MAX_WAIT.total_seconds():
         raise head.error(
             "max_wait",
-            f"{_shown(value)} is not a time from 0 to {LONGEST_MAX_WAIT.days} days; "
+            f"{shown(value)} is not a time from 0 to {LONGEST_MAX_WAIT.days} days; "
             "write seconds, or 90s, 15m, 2h, 1d",
         )
     return timedelta(seconds=seconds)
 
 
-def _params(head: _Head) -> dict[str, Any]:
+def _params(head: FrontMatter) -> dict[str, Any]:
     params = head.get("params")
     if params is None:
         return {}
@@ -254,14 +212,14 @@ def _params(head: _Head) -> dict[str, Any]:
     return params
 
 
-def _template(head: _Head, source: str) -> tuple[PromptTemplate, int]:
+def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
     """The prompt's template and its first line, tried once on made-up data.
 
     The trial finds what no document could get past (an unknown filter, say); what depends on a
     document's data is that document's failure.
     """
-    body = head.front.body
-    line = head.front.body_line + body[: len(body) - len(body.lstrip())].count("\n")
+    body = head.body
+    line = head.body_line + body[: len(body) - len(body.lstrip())].count("\n")
     if not source:
         raise RecipeError(
             f"{head.name}:{line}: no prompt; write one below the front matter, "
@@ -269,25 +227,24 @@ def _template(head: _Head, source: str) -> tuple[PromptTemplate, int]:
         )
     try:
         template = PromptTemplate(source)
-        for field in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
-            at = line + source.partition(f"document.{field}")[0].count("\n")
-            raise RecipeError(
-                f"{head.name}:{at}: the prompt uses document.{field}; a document has only "
-                + ", ".join(f"document.{known}" for known in DOCUMENT_FIELDS)
-            )
-        columns = dict.fromkeys(template.columns, "sample")
-        document = dict.fromkeys(DOCUMENT_FIELDS, "sample")
+    except PromptError as error:
+        raise _template_error(head, line, error) from error
+    for field in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
+        at = line + source.partition(f"document.{field}")[0].count("\n")
+        raise RecipeError(
+            f"{head.name}:{at}: the prompt uses document.{field}; a document has only "
+            + ", ".join(f"document.{known}" for known in DOCUMENT_FIELDS)
+        )
+    columns = dict.fromkeys(template.columns, "sample")
+    document = dict.fromkeys(DOCUMENT_FIELDS, "sample")
+    try:
         template.render({**columns, "columns": columns, "document": document}, salt=b"")
     except PromptError as error:
         if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
-            at = line + (error.line or 1) - 1
-            raise RecipeError(
-                f"{head.name}:{at}: the prompt's template: {error}; correct it"
-            ) from error
+            raise _template_error(head, line, error) from error
     return template, line
 
 
-def _shown(value: object) -> str:
-    """`value` as a message can hold it: in one line, and not long."""
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+def _template_error(head: FrontMatter, first_line: int, error: PromptError) -> RecipeError:
+    at = first_line + (error.line or 1) - 1
+    return RecipeError(f"{head.name}:{at}: the prompt's template: {error}; correct it")

@@ -3,7 +3,7 @@
 Adapters: `shared.adapters.anthropic_api` (the SDK) and `shared.adapters.simulator`.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -100,13 +100,13 @@ class BatchApi(Protocol):
     async def cancel(self, provider_id: ProviderId) -> ProviderBatch:
         """Ask for a batch to be canceled; it may finish all the same. Raises like `retrieve`."""
 
-    def created_since(self, since: datetime) -> AsyncIterator[ProviderBatch]:
+    def created_since(self, since: datetime) -> AsyncGenerator[ProviderBatch, None]:
         """All batches of the workspace created at or after `since`, newest first, every page.
 
         Raises Refused or Unavailable.
         """
 
-    def results(self, provider_id: ProviderId) -> AsyncIterator[list[bytes]]:
+    def results(self, provider_id: ProviderId) -> AsyncGenerator[list[bytes], None]:
         """The result lines of an ended batch, in the provider's order, many at a time.
 
         Lines come without their line end. A stream that is seen to be cut raises Unavailable

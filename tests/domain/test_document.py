@@ -143,7 +143,9 @@ def test_a_moved_row_is_found_at_its_new_place() -> None:
     row = Sighting(path="a", group="", content=content("digest", row=place))
     document = see(None, row)
     assert document is not None
-    moved = replace(row, content=content("digest", row=replace(place, manifest_etag="m2", offset=70)))
+    moved = replace(
+        row, content=content("digest", row=replace(place, manifest_etag="m2", offset=70))
+    )
     after = see(document, moved)
     assert after is not None
     assert after.content.row == replace(place, manifest_etag="m2", offset=70)

@@ -20,7 +20,9 @@ def test_a_custom_id_is_valid_and_says_its_place_and_batch(
 
 
 def test_a_custom_id_recalls_the_document() -> None:
-    assert custom_id("legal/Müller & Söhne.pdf", 7, BATCH).startswith("legal-Muller-Sohne-pdf-00007-")
+    assert custom_id("legal/Müller & Söhne.pdf", 7, BATCH).startswith(
+        "legal-Muller-Sohne-pdf-00007-"
+    )
 
 
 def test_two_documents_of_one_name_differ_by_their_place() -> None:

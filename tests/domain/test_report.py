@@ -1,0 +1,97 @@
+import json
+from decimal import Decimal
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.batch import BatchStatus
+from shared.domain.catalog import Usage
+from shared.domain.document import Failure
+from shared.domain.ids import CustomId, ProviderId
+from shared.domain.outcome import Report
+from shared.domain.report import plain, render_failure, render_report
+from tests.domain.test_batch import batch
+
+REPORT = Report(
+    text="# Überblick\n\ntext",
+    model="claude-opus-4-6",
+    stop_reason="max_tokens",
+    truncated=True,
+    usage=Usage(input_tokens=16, output_tokens=5, cache_creation_5m=1, cache_creation_1h=2),
+)
+
+
+def rendered(document: str = "legal/nda.md", cost: Decimal | None = Decimal("0.0001025")) -> bytes:
+    return render_report(
+        REPORT,
+        document=document,
+        custom_id=CustomId("nda-00000-k2m9x4q2w8ab"),
+        batch=batch(BatchStatus.ENDED, provider_id=ProviderId("msgbatch_01X")),
+        cost=cost,
+    )
+
+
+def header(report: bytes) -> dict[str, object]:
+    found = yaml.safe_load(report.decode().split("---\n")[1])
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_report_says_where_it_comes_from_and_what_it_cost() -> None:
+    assert header(rendered()) == {
+        "document": "legal/nda.md",
+        "model": "claude-opus-4-6",
+        "custom_id": "nda-00000-k2m9x4q2w8ab",
+        "batch": "msgbatch_01X",
+        "input_tokens": 16,
+        "cache_write_tokens": 3,
+        "cache_read_tokens": 0,
+        "output_tokens": 5,
+        "cost_usd": 0.0001025,
+        "stop_reason": "max_tokens",
+        "truncated": True,
+    }
+    assert rendered().endswith("---\n\n# Überblick\n\ntext\n".encode())
+
+
+def test_a_cost_that_is_not_known_says_so() -> None:
+    assert header(rendered(cost=None))["cost_usd"] == "unknown"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_no_name_can_end_the_header_or_change_another_field(name: str) -> None:
+    found = header(rendered(document=name))
+    assert found["document"] == name
+    assert found["stop_reason"] == "max_tokens"
+
+
+def test_the_same_result_gives_the_same_bytes() -> None:
+    assert rendered() == rendered()
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [("0E+3", "0"), ("1E-7", "0.0000001"), ("12.500", "12.5"), ("300", "300")]
+)
+def test_amounts_are_written_plainly(amount: str, text: str) -> None:
+    assert f"{plain(Decimal(amount)):f}" == text
+
+
+def test_a_failure_is_one_object_with_the_words_of_the_api() -> None:
+    failure = Failure(
+        type="invalid_request_error",
+        message="prompt is too long\n",
+        attempts=1,
+        custom_id=CustomId("a-00000-k2m9x4q2w8ab"),
+    )
+    line = render_failure("a.md", failure)
+    assert b"\n" not in line
+    assert json.loads(line) == {
+        "path": "a.md",
+        "custom_id": "a-00000-k2m9x4q2w8ab",
+        "type": "invalid_request_error",
+        "message": "prompt is too long\n",
+        "attempts": 1,
+        "retryable": False,
+    }

@@ -1,0 +1,72 @@
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from shared.domain.batch import BatchStatus
+from shared.domain.catalog import Usage
+from shared.domain.document import DocumentStatus
+from shared.domain.ids import BatchId, JobName
+from shared.domain.summary import Summary, render_summary, summarize
+from shared.domain.totals import Totals
+from tests.domain.test_batch import NOW, batch
+
+TOTALS = Totals(
+    reported=2,
+    failed=1,
+    usage=Usage(input_tokens=100, output_tokens=10),
+    cost=Decimal("0.5"),
+    cost_without_batches=Decimal(1),
+)
+COUNTS = {
+    DocumentStatus.WAITING: 0,
+    DocumentStatus.IN_BATCH: 0,
+    DocumentStatus.REPORTED: 4,
+    DocumentStatus.FAILED: 2,
+}
+
+
+def summary(*, live: bool = False) -> Summary:
+    done = {"totals": TOTALS, "collected_at": NOW + timedelta(minutes=5)}
+    batches = [
+        batch(BatchStatus.COLLECTED, id=BatchId("a" * 12), group="x", **done),
+        batch(BatchStatus.COLLECTED, id=BatchId("b" * 12), group="y", **done),
+    ]
+    if live:
+        batches.append(batch(BatchStatus.IN_PROGRESS, id=BatchId("c" * 12), group="y"))
+    return summarize(
+        job=JobName("legal"),
+        documents=COUNTS,
+        batches=batches,
+        now=datetime(2026, 11, 25, tzinfo=UTC),
+    )
+
+
+def test_a_summary_adds_up_its_batches_and_their_groups() -> None:
+    found = summary()
+    assert found.totals == TOTALS + TOTALS
+    assert found.groups == {"x": TOTALS, "y": TOTALS}
+    assert found.totals.saved == Decimal(1)
+    assert (found.total, found.open) == (6, 0)
+
+
+def test_the_time_ends_with_the_last_result_or_goes_on() -> None:
+    assert summary().elapsed == timedelta(minutes=5)
+    assert summary(live=True).elapsed == datetime(2026, 11, 25, tzinfo=UTC) - NOW
+
+
+def test_the_file_holds_exact_amounts_both_prices_and_every_batch() -> None:
+    found = json.loads(render_summary(summary(live=True)), parse_float=Decimal)
+    assert found["documents"]["total"] == 6
+    assert found["cost_usd"] == Decimal(1)
+    assert found["cost_without_batches_usd"] == Decimal(2)
+    assert found["saved_usd"] == Decimal(1)
+    assert found["groups"]["x"]["cost_usd"] == Decimal("0.5")
+    assert [b["status"] for b in found["batches"]] == ["collected", "collected", "in_progress"]
+
+
+def test_a_job_without_batches_has_a_summary_too() -> None:
+    empty = summarize(
+        job=JobName("legal"), documents=dict.fromkeys(DocumentStatus, 0), batches=[], now=NOW
+    )
+    found = json.loads(render_summary(empty))
+    assert (found["documents"]["total"], found["elapsed_s"], found["cost_usd"]) == (0, None, 0)

@@ -1,0 +1,34 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.wiring.settings import InvalidSettings, Settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_env({})
+    assert settings.doubt_grace == timedelta(seconds=60)
+    assert settings.max_batch_requests == 100_000
+    assert settings.max_batch_bytes == 256_000_000
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        Settings.from_env(
+            {"DOCMILL_DOUBT_GRACE_S": "soon", "DOCMILL_MAX_BATCH_REQUESTS": "0"},
+            required=("DOCMILL_TABLE",),
+        )
+    message = str(caught.value)
+    assert "\n" not in message
+    for name in ("DOCMILL_TABLE", "DOCMILL_DOUBT_GRACE_S", "DOCMILL_MAX_BATCH_REQUESTS"):
+        assert name in message
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e9"])
+def test_numbers_out_of_range_are_refused(text: str) -> None:
+    with pytest.raises(InvalidSettings):
+        Settings.from_env({"DOCMILL_DOUBT_GRACE_S": text})
+
+
+def test_the_key_is_not_in_the_repr() -> None:
+    assert "sk-canary" not in repr(Settings.from_env({"ANTHROPIC_API_KEY": "sk-canary"}))
