@@ -13,15 +13,12 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from shared.domain.batch import Batch, Member
+from shared.domain.batch import Member
 
 CHUNK_BYTES = 350_000
 """JSON per piece of a batch's list: below DynamoDB's 400 KB per item even uncompressed."""
 
 _FASTEST = 1
-
-# In Batch's body the field `bytes` hides the type from the annotation that follows it.
-Batch.__annotations__["excluded"] = bytes
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -41,7 +41,7 @@ class Plan:
 
     spool: Spool
     members: list[Member] = field(default_factory=list)
-    revs: array[int] = field(default_factory=lambda: array("Q"))
+    revs: "array[int]" = field(default_factory=lambda: array("Q"))
     digests: list[str] = field(default_factory=list)
     excluded: Bitmap = field(default_factory=Bitmap)
 

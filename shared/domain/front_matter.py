@@ -17,6 +17,7 @@ from shared.domain.recipe_error import RecipeError
 FENCE = "---"
 MAX_HEAD_CHARACTERS = 64 * 1024  # ours: a large JSON schema for structured output fits
 MAX_DEPTH = 32  # ours: PyYAML composes recursively
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,6 @@ def split(text: str, *, name: str) -> FrontMatter:
     return FrontMatter(
         name=name, values=values, lines=places, body="\n".join(lines[end + 1 :]), body_line=end + 2
     )
-
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -186,8 +184,10 @@ def _lines(root: yaml.MappingNode) -> dict[tuple[str, ...], int]:
 def _not_json(value: object, where: str) -> str | None:
     """What JSON can't say in `value`; None when it can be sent as it is."""
     match value:
-        case None | bool() | int():
+        case None | bool():
             return None
+        case int():
+            return None if abs(value) < 2**63 else f"{where}: a number beyond 64 bits can't be sent"
         case str():
             return (
                 f"{where}: half a character (a surrogate); write it whole"

@@ -56,9 +56,7 @@ def moto() -> Iterator[None]:
 
 
 @pytest.fixture(params=["sqlite", "dynamo"])
-def opened(
-    request: pytest.FixtureRequest, tmp_path: Path, moto: None
-) -> Iterator[Open]:
+def opened(request: pytest.FixtureRequest, tmp_path: Path, moto: None) -> Iterator[Open]:
     """Opens one more store over the same state."""
     with ExitStack() as stack:
         if request.param == "dynamo":
@@ -242,7 +240,10 @@ def test_only_one_of_two_racing_claims_wins_each_document(opened: Open, store: S
 
 def test_odd_names_stay_apart(store: Store) -> None:
     for job in ODD:
-        own = [document(path, job=JobName(job), group=group) for path, group in zip(ODD, ODD[::-1], strict=True)]
+        own = [
+            document(path, job=JobName(job), group=group)
+            for path, group in zip(ODD, ODD[::-1], strict=True)
+        ]
         assert store.swap_documents(own) == set()
     for job in ODD:
         assert store.documents(JobName(job), ODD).keys() == set(ODD)
@@ -304,8 +305,7 @@ def test_reading_goes_on_past_a_page(store: Store) -> None:
     long = Failure(type="t", message="x" * 100_000)
     many = [document(f"{place:04d}", group="g", failure=long) for place in range(24)]
     failures = [
-        document(f"f{place:03d}", failure=long, status=DocumentStatus.FAILED)
-        for place in range(12)
+        document(f"f{place:03d}", failure=long, status=DocumentStatus.FAILED) for place in range(12)
     ]
     stored(store, *many, *failures)
     assert paths(store.waiting(JOB, "g")) == [each.path for each in many]
@@ -579,7 +579,9 @@ def test_a_checkpoint_is_the_last_one_saved(store: Store) -> None:
 
 def test_a_job_is_swapped_under_its_revision(store: Store) -> None:
     assert store.job(JOB) is None
-    first = store.swap_job(Job(name=JOB, settings={"k": "ü"}, problem="p"))
+    first = store.swap_job(
+        Job(name=JOB, settings={"k": "ü"}, problem=Failure(type="t", message="m"))
+    )
     assert store.job(JOB) == first
     second = store.swap_job(replace(first, stale=True))
     for old in (first, Job(name=JOB, settings={})):
