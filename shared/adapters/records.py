@@ -8,8 +8,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -19,8 +18,8 @@ CHUNK_BYTES = 350_000
 """JSON per piece of a batch's list: below DynamoDB's 400 KB per item even uncompressed."""
 
 _FASTEST = 1
-
 _ENCODER = msgspec.json.Encoder()
+_DECODERS: "dict[Any, msgspec.json.Decoder[Any]]" = {}
 
 
 class UnreadableError(ValueError):
@@ -57,9 +56,10 @@ def encode(record: Record) -> str:
 def decode(kind: type[T], text: str | bytes) -> T:
     """The record that `encode` wrote. Raises UnreadableError."""
     try:
-        return _decoder(kind).decode(text)
+        record: T = _decoder(kind).decode(text)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise UnreadableError(str(error)) from error
+    return record
 
 
 def packed(members: Sequence[Member]) -> list[bytes]:
@@ -99,6 +99,8 @@ def _closed(lines: list[bytes]) -> bytes:
     return zlib.compress(b"[" + b",".join(lines) + b"]", _FASTEST)
 
 
-@cache
-def _decoder(kind: type[T]) -> "msgspec.json.Decoder[T]":
-    return msgspec.json.Decoder(kind)
+def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
+    found = _DECODERS.get(kind)
+    if found is None:
+        found = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    return found

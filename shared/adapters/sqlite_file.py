@@ -157,7 +157,13 @@ class SqliteFile:
         return self._connection.execute(insert, row).rowcount == 1
 
     def _prepare(self) -> None:
-        if not self._is_current():
+        # In one transaction, or a file that another process is just making looks like a stranger's.
+        self._connection.execute("BEGIN")
+        try:
+            is_current = self._is_current()
+        finally:
+            self._connection.execute("ROLLBACK")
+        if not is_current:
             self._create()
         [(mode,)] = self.rows("PRAGMA journal_mode")
         if mode != "wal":

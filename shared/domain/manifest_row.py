@@ -41,7 +41,7 @@ class ManifestKind(StrEnum):
     CSV = "csv"
 
 
-class InvalidManifest(ValueError):  # noqa: N818 (errors are named by what happened)
+class InvalidManifest(ValueError):
     """No row of this file can be read; `message` is one line."""
 
     def __init__(self, message: str) -> None:
@@ -49,7 +49,7 @@ class InvalidManifest(ValueError):  # noqa: N818 (errors are named by what happe
         self.message = message
 
 
-class InvalidRow(ValueError):  # noqa: N818 (errors are named by what happened)
+class InvalidRow(ValueError):
     """These bytes are no row; `type` is a stable word, `message` one line."""
 
     def __init__(self, type: str, message: str) -> None:  # noqa: A002 (the word of failures.jsonl)

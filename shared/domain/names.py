@@ -36,7 +36,7 @@ _FOLDED: Final = str.maketrans(dict(pair.split(" ") for pair in _LETTERS.split("
 """Latin letters that NFKD leaves whole."""
 
 
-class InvalidName(ValueError):  # noqa: N818 (errors are named by what happened)
+class InvalidName(ValueError):
     """This name may not become a path below the output; `message` is one printable line."""
 
     def __init__(self, message: str) -> None:

@@ -1,9 +1,10 @@
 """The state: documents, groups, batches, jobs. Every write is a compare-and-set on `rev`.
 
 A record is read with its revision (0: not stored yet), changed by the domain, and written back
-under the revision it was read at; the store then raises the revision by one. Indexes (waiting,
-failed, due, groups, provider ids) follow the rows and may lag behind them: they find
-candidates, and the conditional write is the truth.
+under the revision it was read at; the store then raises the revision by one. A first revision
+is one that no earlier record of the name had, so who read a removed record can't touch its
+successor. Indexes (waiting, failed, due, groups, provider ids) follow the rows and may lag
+behind them: they find candidates, and the conditional write is the truth.
 
 Adapters: `shared.adapters.sqlite_store` and `shared.adapters.dynamo_store`.
 """
@@ -72,7 +73,7 @@ class Store(Protocol):
         """Write a group. Raises StaleWrite."""
 
     def close_group(self, group: Group) -> None:
-        """Remove a group from the open ones. Raises StaleWrite when it was touched since."""
+        """Remove a group if it is open. Raises StaleWrite when it was touched since."""
 
     def plan(self, batch: Batch, members: Sequence[Member]) -> Batch:
         """Save a new batch, its list first: a batch that can be read has its whole list.
@@ -120,7 +121,7 @@ class Store(Protocol):
         """Write the pause. Raises StaleWrite."""
 
     def lift_pause(self, pause: Pause) -> None:
-        """Remove the pause. Raises StaleWrite when it was extended since."""
+        """Remove the pause, if it is there. Raises StaleWrite when it was extended since."""
 
     def close(self) -> None:
         """Let go of files and connections."""

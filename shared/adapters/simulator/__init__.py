@@ -1,0 +1,1 @@
+"""A simulator of the Message Batches API: a pure core, and an HTTP skin around it."""

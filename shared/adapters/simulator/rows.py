@@ -1,0 +1,187 @@
+"""How each request of a batch ends, and its result line. Decided by hashing, so by the seed."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from shared.adapters.simulator.faults import Faults
+
+LOW_CREDIT = (
+    "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
+    "upgrade or purchase credits."
+)
+PLACEHOLDER = "> Placeholder by docmill's simulator. No model has read this document."
+_FENCED = re.compile(r"<data-(\w+)>.*?</data-\1>", re.DOTALL)
+_HEADING = re.compile(r"^#{2,3} .{1,100}$", re.MULTILINE)
+_MOST_HEADINGS = 12
+_BYTES_PER_TOKEN = 4
+
+
+class Ending(StrEnum):
+    """What becomes of a row that is reached."""
+
+    END_TURN = "end_turn"
+    MAX_TOKENS = "max_tokens"
+    REFUSAL = "refusal"
+    PAUSE_TURN = "pause_turn"
+    OVERFLOW = "model_context_window_exceeded"
+    ERRORED = "errored"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """One request, as far as it is remembered.
+
+    `ending` is decided when the batch is created, `moment` is the share of the batch's duration
+    after which it is reached.
+    """
+
+    custom_id: str
+    model: str
+    ending: Ending
+    moment: float
+    input_tokens: int
+    max_tokens: int
+    headings: tuple[str, ...] = ()
+    error: tuple[str, str] | None = None
+
+
+def share(seed: int, *parts: str) -> float:
+    """A number in [0, 1) that depends on nothing but the seed and the parts."""
+    text = "\x00".join((str(seed), *parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest()) / (1 << 56)
+
+
+def plan_row(  # noqa: PLR0917 - in the order they are decided in
+    seed: int,
+    batch: str,
+    custom_id: str,
+    params: dict[str, Any],
+    fault: tuple[str, str] | None,
+    faults: Faults,
+) -> Row:
+    """Decide how a row will end."""
+    prompt = _prompt(params)
+    ending, error = _ending(share(seed, batch, custom_id, "ending"), faults)
+    if fault is not None:
+        ending, error = Ending.ERRORED, fault
+    elif faults.out_of_credit:
+        ending, error = Ending.ERRORED, ("invalid_request_error", LOW_CREDIT)
+    most = params.get("max_tokens")
+    outside = prompt if "<data-" not in prompt else _FENCED.sub("", prompt)
+    return Row(
+        custom_id=custom_id,
+        model=str(params.get("model")),
+        ending=ending,
+        moment=share(seed, batch, custom_id, "moment"),
+        input_tokens=max(1, len(prompt.encode("utf-8", "replace")) // _BYTES_PER_TOKEN),
+        max_tokens=most if isinstance(most, int) else 0,
+        headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
+        error=error,
+    )
+
+
+def _ending(draw: float, faults: Faults) -> tuple[Ending, tuple[str, str] | None]:
+    for rate, ending in (
+        (faults.error_rate, Ending.ERRORED),
+        (faults.expire_rate, Ending.EXPIRED),
+        (faults.refuse_rate, Ending.REFUSAL),
+        (faults.truncate_rate, Ending.MAX_TOKENS),
+        (faults.pause_rate, Ending.PAUSE_TURN),
+        (faults.overflow_rate, Ending.OVERFLOW),
+    ):
+        if draw < rate:
+            error = (faults.error_type, "simulated") if ending is Ending.ERRORED else None
+            return ending, error
+        draw -= rate
+    return Ending.END_TURN, None
+
+
+def _prompt(params: dict[str, Any]) -> str:
+    """All text that is sent: what input tokens are counted from."""
+    parts: list[str] = []
+    system, messages = params.get("system"), params.get("messages")
+    contents = [system] + [
+        message.get("content")
+        for message in (messages if isinstance(messages, list) else [])
+        if isinstance(message, dict)
+    ]
+    for content in contents:
+        if isinstance(content, str):
+            parts.append(content)
+        elif isinstance(content, list):
+            parts.extend(
+                block["text"]
+                for block in content
+                if isinstance(block, dict) and isinstance(block.get("text"), str)
+            )
+    return "\n".join(parts)
+
+
+def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> bytes:
+    """The row's line of the results, with its line end."""
+    match ending:
+        case Ending.CANCELED | Ending.EXPIRED:
+            result: dict[str, Any] = {"type": ending.value}
+        case Ending.ERRORED:
+            type_, message = row.error or ("api_error", "simulated")
+            inner = {"type": type_, "message": message, "details": None}
+            result = {
+                "type": "errored",
+                "error": {"type": "error", "error": inner, "request_id": None},
+            }
+        case _:
+            result = {"type": "succeeded", "message": _message(row, ending, seed, output_bytes)}
+    line = json.dumps({"custom_id": row.custom_id, "result": result}, ensure_ascii=False)
+    return line.encode() + b"\n"
+
+
+def _message(row: Row, ending: Ending, seed: int, output_bytes: int) -> dict[str, Any]:
+    refused = ending is Ending.REFUSAL
+    text = "" if refused else _text(row, output_bytes)
+    tokens = min(len(text) // _BYTES_PER_TOKEN, row.max_tokens)
+    identity = hashlib.blake2b(f"{seed}{row.custom_id}".encode(), digest_size=12).hexdigest()
+    return {
+        "id": f"msg_{identity}",
+        "type": "message",
+        "role": "assistant",
+        "model": row.model,
+        "content": [] if refused else [{"type": "text", "text": text}],
+        "stop_reason": ending.value,
+        "stop_sequence": None,
+        "stop_details": {"type": "refusal", "category": "cyber", "explanation": None}
+        if refused
+        else None,
+        "usage": {
+            "input_tokens": row.input_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "output_tokens": tokens,
+            "service_tier": "batch",
+            "inference_geo": "not_available",
+        },
+    }
+
+
+def _text(row: Row, output_bytes: int) -> str:
+    parts = [PLACEHOLDER]
+    parts += [f"{heading}\n\nA model's answer would stand here." for heading in row.headings]
+    text = "\n\n".join(parts) + "\n"
+    if len(text) < output_bytes:
+        filler = "This line stands for a longer answer.\n"
+        text += filler * ((output_bytes - len(text)) // len(filler) + 1)
+        text = text[:output_bytes]
+    return text
+
+
+def shuffled(rows: list[Row], *, seed: int, batch: str) -> Iterator[Row]:
+    """The rows in an order of the seed's own."""
+    order = sorted(range(len(rows)), key=lambda place: share(seed, batch, str(place), "order"))
+    return (rows[place] for place in order)
