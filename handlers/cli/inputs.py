@@ -7,7 +7,7 @@ from pathlib import Path
 from handlers.cli.faults import Fault
 from shared.app.sightings import is_marker, sight, unusable
 from shared.domain.document import Sighting
-from shared.domain.manifest import InvalidManifest
+from shared.domain.manifest import InvalidManifest, manifest_kind
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe
 from shared.ports.blobs import Blob, BlobError, Blobs
@@ -66,6 +66,11 @@ def check_inputs(given: Sequence[str], out: Path) -> Inputs:
 
 def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:
     """Every document of the inputs. Raises Fault when two would have the same report."""
+    if recipe.needs_columns and not _any_manifest(inputs):
+        raise Fault(
+            f"the prompt of {recipe.name} uses {', '.join(sorted(recipe.needs_columns))}, which "
+            "only rows of a manifest have, and no input is one"
+        )
     several = len(inputs.folders) + len(inputs.files) > 1
     seen: dict[str, str] = {}
     for blob, path, direct in _blobs(blobs, inputs):
@@ -79,6 +84,13 @@ def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting
                 yield sighting
         except InvalidManifest as error:
             yield unusable(path, "invalid_manifest", str(error), blob=blob)
+
+
+def _any_manifest(inputs: Inputs) -> bool:
+    """Whether rows may come; a folder may hold a manifest, which shows when it is read."""
+    return bool(inputs.folders) or any(
+        manifest_kind(file.name, named_directly=True) for file in inputs.files
+    )
 
 
 def _check_unique(seen: dict[str, str], sighting: Sighting) -> None:

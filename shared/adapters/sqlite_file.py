@@ -167,7 +167,15 @@ class SqliteFile:
             self._create()
         [(mode,)] = self.rows("PRAGMA journal_mode")
         if mode != "wal":
+            self._use_wal()
+
+    def _use_wal(self) -> None:
+        """Switch the file over, unless another process uses it just now: that one will have."""
+        try:
             self._connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
 
     def _is_current(self) -> bool:
         """Whether the schema is there. Raises StoreUnusable when another one is."""

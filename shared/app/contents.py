@@ -114,10 +114,9 @@ def _file(document: Document, data: bytes) -> Content:
 
 def _checked(content: Content, context: int) -> Content:
     if isinstance(content, Ready):
-        try:
-            too_large(len(content.input.text), context)
-        except Unreadable as error:
-            return Failure(type=error.type, message=error.message)
+        why = too_large(len(content.input.text), context)
+        if why is not None:
+            return Failure(type=why.type, message=why.message)
     return content
 
 

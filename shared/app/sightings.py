@@ -7,6 +7,7 @@ from itertools import chain
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
     BrokenRow,
+    InvalidManifest,
     ManifestKind,
     Row,
     looks_like_array,
@@ -49,8 +50,22 @@ def sight(
         content = Content(source=blob.key, etag=blob.etag, size=blob.size)
         yield Sighting(path=path, group=group_of(path, by, blob.modified), content=content)
         return
+    unchecked = kind is ManifestKind.CSV
     for row in rows(kind, chunks):
+        if unchecked and isinstance(row, Row):
+            _check_columns(recipe, row, path)
+            unchecked = False
         yield _row(row, blob, path, by)
+
+
+def _check_columns(recipe: Recipe | None, row: Row, path: str) -> None:
+    """A CSV lacks a column in every row or in none; objects may differ, so each is rendered."""
+    missing = recipe.needs_columns - row.columns.keys() if recipe else set()
+    if recipe is not None and missing:
+        raise InvalidManifest(
+            f"{path} has no column {', '.join(sorted(missing))}, which the prompt of "
+            f"{recipe.name} uses; it has {', '.join(row.columns)}"
+        )
 
 
 def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:

@@ -218,7 +218,7 @@ def test_ten_thousand_swaps_take_a_fraction_of_a_second(store: SqliteStore) -> N
     for status in (DocumentStatus.IN_BATCH, DocumentStatus.REPORTED):
         before = process_time()
         lost = store.swap_documents([replace(each, status=status) for each in read])
-        assert process_time() - before < 1  # measured: 0.12
+        assert process_time() - before < 1  # measured: 0.1
         assert lost == set()
         read = list(store.all_documents(JOB))
     assert store.count(JOB)[DocumentStatus.REPORTED] == 10_000
@@ -229,4 +229,4 @@ def test_the_list_of_a_full_batch_is_saved_and_read_in_a_moment(store: SqliteSto
     before = process_time()
     store.plan(batch(), listed)
     assert store.members(BatchId("b")) == listed
-    assert process_time() - before < 5  # measured: 0.5
+    assert process_time() - before < 5  # measured: 0.1

@@ -210,7 +210,7 @@ def test_more_output_than_a_model_can_give_is_refused_with_its_cap(
         ("= 0.5", "= 50", "batch_discount is a factor"),
         ("= 1.1", "= 0.9", "us_inference_multiplier is a factor"),
         ("= 2026-11-20", "= 3", "Expected `date`"),
-        ("[[models]]", "models = 3\n[x]", "the catalog has unknown keys: x"),
+        ("[[models]]", "[models]", "Expected `array`, got `object`"),
     ],
 )
 def test_a_faulty_catalog_is_refused_with_its_place(old: str, new: str, message: str) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -104,7 +105,7 @@ def test_another_model_on_the_command_line_replaces_the_recipes_and_its_limits()
     head = f"{MODEL}\nmax_tokens: 300000"
     other = parsed(head, model_override="claude-sonnet-5-5")
     assert (other.model, other.betas) == ("claude-sonnet-5-5", parsed(head).betas)
-    with pytest.raises(RecipeError, match="r.md:3: .* that claude-haiku-4-5 can give"):
+    with pytest.raises(RecipeError, match=r"r\.md:3: .* that claude-haiku-4-5 can give"):
         parsed(head, model_override="claude-haiku-4-5")
     with pytest.raises(RecipeError, match="--model: 'a b' is not a model's id"):
         parsed(model_override="a b")
@@ -182,7 +183,5 @@ def test_the_fingerprint_stays_when_the_request_does() -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_a_recipe_or_a_recipe_error(text: str) -> None:
     for whole in (text, f"---\n{text}\n---\nx", f"---\n{MODEL}\n---\n{text}"):
-        try:
-            parse_recipe(whole, name="r.md", catalog=catalog())
-        except RecipeError as error:
-            assert "\n" not in str(error)
+        with contextlib.suppress(RecipeError):
+            assert parse_recipe(whole, name="r.md", catalog=catalog()).fingerprint
