@@ -5,66 +5,80 @@ off everywhere, because only the engine knows which call may be repeated.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
 
-from shared.adapters.anthropic_errors import Answer, Call, from_answer, from_failure, unproven
-from shared.adapters.provider_batches import Unusable, decode_batch, list_since
+from shared.adapters.anthropic_errors import (
+    Answer,
+    Call,
+    from_answer,
+    from_failure,
+    one_line,
+    unproven,
+)
+from shared.adapters.provider_batches import PAGE_SIZE, Unusable, decode_batch, list_since
 from shared.adapters.result_lines import Lines
 from shared.domain.ids import ProviderId
-from shared.ports.batch_api import ApiError, Body, ProviderBatch, Refused
+from shared.domain.pause import PauseReason
+from shared.ports.batch_api import ApiError, Body, ProviderBatch, Unavailable
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
+    from anthropic._types import RequestOptions
+    from httpx2 import Response
 
 _BATCHES = "/v1/messages/batches"
-_PAGE = 1000
 _PIECE = 256 << 10
-_CREATE_S = 600.0
-"""The whole of a create call. Shorter than the lease of a batch, so nobody doubts one under way."""
-_CALL_S = 120.0
-_SOCKET_S = 120.0
-_CONNECT_S = 15.0
+"""How much of the results is put together before it is cut into lines; the transport's own reads
+are 16 KB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. `silence` is between two bytes of an answer; `call` and `create` are wholes.
+
+    `create` is shorter than the lease of a batch (15 minutes), so that nobody takes up, and doubts,
+    a batch whose create is under way.
+    """
+
+    connect: float = 15.0
+    silence: float = 120.0
+    call: float = 120.0
+    create: float = 600.0
 
 
 class MissingApiKey(Exception):
-    """No key to call the API with; the message says what to do."""
+    """No key to call the API with, or none that can be sent; the message says what to do."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "ANTHROPIC_API_KEY is not set; set it, or try docmill without cost with --simulate"
-        )
-
-
-class _Replayable:
-    """A body that begins anew each time it is iterated, as the SDK may do."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._body.chunks():
-            yield chunk
-            await asyncio.sleep(0)  # let the other batches' answers in between 1 MB reads
+    def __init__(self, fault: str = "ANTHROPIC_API_KEY is not set") -> None:
+        super().__init__(f"{fault}; set it, or try docmill without cost with --simulate")
 
 
 class AnthropicApi:
     """`shared.ports.batch_api.BatchApi` over `AsyncAnthropic` and its aiohttp transport.
 
-    `api_key` may be a function that is asked once, at the first call; without one the SDK's own
-    ANTHROPIC_API_KEY holds, and likewise ANTHROPIC_BASE_URL. Raises MissingApiKey at the first
-    call. The connections belong to the event loop that uses them first.
+    `api_key` may be a function that is asked at the first call; without a key the SDK's own ways to
+    one hold (ANTHROPIC_API_KEY first), and likewise ANTHROPIC_BASE_URL. Raises MissingApiKey at the
+    first call. Connections belong to the event loop that made them: leave with `aclose` (or `async
+    with`) before the loop ends; the next call makes new ones.
     """
 
     def __init__(
-        self, *, api_key: str | Callable[[], str] | None = None, base_url: str | None = None
+        self,
+        *,
+        api_key: str | Callable[[], str] | None = None,
+        base_url: str | None = None,
+        timeouts: Timeouts | None = None,
+        page_size: int = PAGE_SIZE,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url
+        self._timeouts = timeouts or Timeouts()
+        self._page_size = page_size
         self._made: AsyncAnthropic | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,151 +90,238 @@ class AnthropicApi:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if self._made is not None:
-            await self._made.close()
-            self._made = None
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of all connections."""
+        made, self._made = self._made, None
+        if made is not None:
+            await made.close()
 
     async def create(self, body: Body, *, betas: Sequence[str]) -> ProviderBatch:
         """Submit a batch, in one POST whatever happens."""
         headers = {"content-type": "application/json", "content-length": str(body.length)}
         if betas:
             headers["anthropic-beta"] = ",".join(betas)
-        client = self._client()
-        async with self._translated(Call.CREATE, within=_CREATE_S):
-            response = await client.post(
+        whole = self._timeouts.create  # the answer may take as long as the whole call
+        response = await self._answered(
+            Call.CREATE,
+            self._client().post(
                 _BATCHES,
-                cast_to=_raw_response(),
-                content=_Replayable(body),  # type: ignore[arg-type]
-                options={"headers": headers, "max_retries": 0},
-            )
-            return decode_batch(response.content)
+                cast_to=_response(),
+                content=_Replayable(body),
+                options=self._options(headers, silence=whole),
+            ),
+            within=whole,
+        )
+        return _batch(response, Call.CREATE)
 
     async def retrieve(self, provider_id: ProviderId) -> ProviderBatch:
         """Look at a batch."""
-        return decode_batch_or_raise(
-            await self._get(Call.RETRIEVE, f"{_BATCHES}/{provider_id}"), Call.RETRIEVE
+        request = self._client().get(
+            f"{_BATCHES}/{provider_id}", cast_to=_response(), options=self._options()
         )
+        return _batch(await self._answered(Call.RETRIEVE, request), Call.RETRIEVE)
 
     async def cancel(self, provider_id: ProviderId) -> ProviderBatch:
         """Ask for a batch to be canceled."""
-        client = self._client()
-        async with self._translated(Call.CANCEL, within=_CALL_S):
-            response = await client.post(
-                f"{_BATCHES}/{provider_id}/cancel", cast_to=_raw_response()
-            )
-            return decode_batch(response.content)
+        request = self._client().post(
+            f"{_BATCHES}/{provider_id}/cancel", cast_to=_response(), options=self._options()
+        )
+        return _batch(await self._answered(Call.CANCEL, request), Call.CANCEL)
 
     async def created_since(self, since: datetime) -> AsyncGenerator[ProviderBatch, None]:
         """All batches of the workspace created at or after `since`, newest first."""
 
         async def fetch(after: ProviderId | None) -> bytes:
-            query: dict[str, object] = {"limit": _PAGE}
+            options = self._options()
+            options["params"] = {"limit": self._page_size}
             if after is not None:
-                query["after_id"] = after
-            return await self._get(Call.LIST, _BATCHES, query)
+                options["params"] = {**options["params"], "after_id": after}
+            request = self._client().get(_BATCHES, cast_to=_response(), options=options)
+            return (await self._answered(Call.LIST, request)).content
 
-        try:
-            async for batch in list_since(since, fetch):
-                yield batch
-        except Unusable as error:
-            raise unproven(str(error), Call.LIST) from error
+        async with aclosing(list_since(since, fetch)) as batches:
+            try:
+                async for batch in batches:
+                    yield batch
+            except Unusable as error:
+                raise unproven(str(error), Call.LIST) from error
 
     async def results(self, provider_id: ProviderId) -> AsyncGenerator[list[bytes], None]:
-        """The result lines, many at a time, in large reads."""
-        client = self._client()
+        """The result lines, many at a time; those complete before a failure come before it."""
         batch = await self.retrieve(provider_id)
-        self._check_host(batch.results_url, str(client.base_url))
+        client = self._client()
+        headers = {"accept": "application/binary", "accept-encoding": "identity"}
+        request = client.get(
+            _results_address(batch, client),
+            cast_to=_response(),
+            options=self._options(headers),
+            stream=True,
+        )
+        response = await self._answered(Call.RESULTS, request)
         lines = Lines()
-        async with (
-            self._translated(Call.RESULTS),
-            client.messages.batches.with_streaming_response.results(provider_id) as response,
+        failure: Exception | None = None
+        try:
+            stream = response.aiter_bytes()
+            while failure is None:
+                data, failure, ended = await self._read(stream)
+                if complete := lines.feed(data):
+                    yield complete
+                if ended:
+                    break
+        finally:
+            await response.aclose()
+        if failure is not None:
+            raise self._translated(failure, Call.RESULTS) from failure
+        if last := lines.finish():
+            yield last
+
+    async def _read(self, stream: AsyncIterator[bytes]) -> tuple[bytes, Exception | None, bool]:
+        """A large piece of the stream, with why or that it is the last."""
+        parts: list[bytes] = []
+        size = 0
+        while size < _PIECE:
+            try:
+                part = await anext(stream, None)
+            except _transport_errors() as error:
+                return b"".join(parts), error, True
+            if part is None:
+                return b"".join(parts), None, True
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts), None, False
+
+    async def _answered(
+        self, call: Call, request: "Awaitable[Response]", *, within: float | None = None
+    ) -> "Response":
+        """The answer, if it is a success. Raises the port's errors."""
+        try:
+            async with asyncio.timeout(self._timeouts.call if within is None else within):
+                return await request
+        except _transport_errors() as error:
+            raise self._translated(error, call) from _telling(error)
+
+    def _translated(self, error: Exception, call: Call) -> ApiError:
+        import anthropic  # noqa: PLC0415 - two seconds and 75 MB, only where it is called
+
+        key = (self._made.api_key if self._made else None) or ""
+        if isinstance(error, anthropic.APIStatusError):
+            headers = {name.lower(): value for name, value in error.response.headers.items()}
+            answer = Answer(status=error.status_code, headers=headers, body=error.response.content)
+            return from_answer(answer, call, now=datetime.now(UTC), hide=key)
+        if not isinstance(error, anthropic.APIError) and isinstance(
+            error, anthropic.AnthropicError
         ):
-            async with aclosing(response.http_response.aiter_bytes(_PIECE)) as stream:  # type: ignore[type-var]
-                async for piece in stream:
-                    if complete := lines.feed(piece):
-                        yield complete
-            if last := lines.finish():
-                yield last
+            message = one_line(f"no credentials: {error}", hide=key)
+            return Unavailable(message, reason=PauseReason.CREDENTIALS)
+        return from_failure(error, call, hide=key)
+
+    def _options(
+        self, headers: dict[str, str] | None = None, *, silence: float | None = None
+    ) -> "RequestOptions":
+        import anthropic  # noqa: PLC0415
+
+        quiet = self._timeouts.silence if silence is None else silence
+        timeout = anthropic.Timeout(quiet, connect=self._timeouts.connect)
+        return {"headers": headers or {}, "timeout": timeout, "max_retries": 0}
 
     def _client(self) -> "AsyncAnthropic":
         if self._made is None:
-            import anthropic  # noqa: PLC0415 - two seconds and 75 MB, only where it is called
-
             key = self._api_key() if callable(self._api_key) else self._api_key
-            try:
-                self._made = anthropic.AsyncAnthropic(
-                    api_key=key or None,
-                    base_url=self._base_url or None,
-                    max_retries=0,
-                    timeout=anthropic.Timeout(_SOCKET_S, connect=_CONNECT_S),
-                    http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
-                )
-            except anthropic.AnthropicError as error:
-                raise MissingApiKey from error
-            if not self._made.api_key:
-                raise MissingApiKey
+            self._made = _made(key or None, self._base_url or None)
         return self._made
 
-    async def _get(self, call: Call, path: str, query: Mapping[str, object] | None = None) -> bytes:
-        client = self._client()
-        async with self._translated(call, within=_CALL_S):
-            response = await client.get(
-                path, cast_to=_raw_response(), options={"params": dict(query or {})}
-            )
-            content: bytes = response.content
-            return content
 
-    @asynccontextmanager
-    async def _translated(self, call: Call, *, within: float | None = None) -> AsyncIterator[None]:
-        """Turn whatever goes wrong inside into the port's errors."""
-        import anthropic  # noqa: PLC0415 - imported already by `_client`
+class _Replayable:
+    """A body that begins anew each time it is iterated: the SDK sends an exhausted one as empty.
 
-        key = (self._made.api_key if self._made else None) or ""
-        try:
-            async with asyncio.timeout(within):
-                yield
-        except anthropic.APIStatusError as error:
-            raise from_answer(await _answer(error), call, now=datetime.now(UTC), hide=key) from None
-        except (ApiError, MissingApiKey, GeneratorExit, asyncio.CancelledError):
-            raise
-        except Unusable as error:
-            raise unproven(str(error), call) from error
-        except Exception as error:  # noqa: BLE001 - whatever the transport raises proves nothing
-            raise from_failure(error, call, hide=key) from error
+    More or fewer bytes than its length is a bug that breaks the connection off: the provider never
+    sees a whole request, nor waits for the rest.
+    """
 
-    @staticmethod
-    def _check_host(url: str | None, base: str) -> None:
-        """The key goes to the host of the API, and to no other that an answer may name."""
-        if not url or url.startswith("/"):
-            return
-        theirs, ours = urlsplit(url), urlsplit(base)
-        if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
-            raise Refused(
-                f"the results are said to be at {theirs.scheme}://{theirs.netloc}, not at the API's "
-                f"own address {ours.scheme}://{ours.netloc}; the key isn't sent there",
-                type="results_elsewhere",
-            )
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = self._body.length
+        for chunk in self._body.chunks():
+            left -= len(chunk)
+            if left < 0:
+                break
+            yield chunk
+            await asyncio.sleep(0)  # others' turn between large reads of a file
+        if left:
+            raise ValueError(f"the request body is not {self._body.length} bytes as it says")
 
 
-def decode_batch_or_raise(content: bytes, call: Call) -> ProviderBatch:
-    """Read a batch. Raises Unavailable for an answer that is none."""
+def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
+    import anthropic  # noqa: PLC0415
+
     try:
-        return decode_batch(content)
+        client = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            open_telemetry=False,
+            http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
+        )
+    except anthropic.AnthropicError as error:
+        raise MissingApiKey(one_line(f"no usable credentials: {error}")) from error
+    headers = {name.lower() for name in client.default_headers}
+    if client.credentials is None and not headers & {"authorization", "x-api-key"}:
+        raise MissingApiKey
+    key = client.api_key
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise MissingApiKey("ANTHROPIC_API_KEY holds a space, a line end or another odd character")
+    return client
+
+
+def _results_address(batch: ProviderBatch, client: "AsyncAnthropic") -> str:
+    """Where to get the results with the key: where the provider says, if that is its own host.
+
+    Behind a gateway the provider names a host that isn't the one the key is for. The key isn't sent
+    there; the documented path is asked for at the API's own address instead.
+    """
+    import httpx2  # noqa: PLC0415 - comes with the SDK
+
+    documented = f"{_BATCHES}/{batch.id}/results"
+    if not batch.results_url:
+        return documented
+    try:
+        url = httpx2.URL(batch.results_url)
+    except httpx2.InvalidURL:
+        return documented
+    own = client.base_url
+    ours = (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
+    relative = not url.scheme and not url.host
+    return batch.results_url if (ours and not url.userinfo) or relative else documented
+
+
+def _batch(response: "Response", call: Call) -> ProviderBatch:
+    try:
+        return decode_batch(response.content)
     except Unusable as error:
         raise unproven(str(error), call) from error
 
 
-async def _answer(error: Any) -> Answer:
-    response = error.response
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    try:
-        body = await response.aread()
-    except Exception:  # noqa: BLE001 - the status says enough
-        body = b""
-    return Answer(status=response.status_code, headers=headers, body=body)
+def _telling(error: Exception) -> Exception | None:
+    """What to chain: an answer is told whole already, and the SDK repeats its text unchecked."""
+    import anthropic  # noqa: PLC0415
+
+    return None if isinstance(error, anthropic.APIStatusError) else error
 
 
-def _raw_response() -> Any:
-    import httpx2  # noqa: PLC0415 - comes with the SDK
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """Everything that the SDK, httpx2 and aiohttp raise for what happens on the way."""
+    import aiohttp  # noqa: PLC0415 - comes with the SDK
+    import anthropic  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415
+
+    return (anthropic.AnthropicError, httpx2.HTTPError, aiohttp.ClientError, OSError)
+
+
+def _response() -> "type[Response]":
+    import httpx2  # noqa: PLC0415
 
     return httpx2.Response

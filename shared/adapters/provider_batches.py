@@ -1,6 +1,6 @@
 """The API's JSON as the port's values: only what is used is decoded, the rest may change."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -58,7 +58,7 @@ def decode_batch(content: bytes) -> ProviderBatch:
 
 async def list_since(
     since: datetime, fetch: Callable[[ProviderId | None], Awaitable[bytes]]
-) -> AsyncIterator[ProviderBatch]:
+) -> AsyncGenerator[ProviderBatch, None]:
     """All batches created at or after `since`, page by page; `fetch` gets one after an id.
 
     Raises Unusable for a listing that gets nowhere: one that stops too soon would say that a

@@ -1,4 +1,4 @@
-"""The Batches API without HTTP: `shared.ports.batch_api.BatchApi` straight over the simulator's core.
+"""The Batches API without HTTP: the port straight over the simulator's core.
 
 For simulated time and for tests that make thousands of calls. What the core cuts off, this raises
 as the SDK's adapter would.

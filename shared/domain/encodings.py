@@ -13,9 +13,12 @@ from charset_normalizer import from_bytes
 
 from shared.domain.encodings_plausible import (
     CANDIDATES,
+    TWO_BYTES,
+    has_evidence,
     is_clean,
-    is_plausible,
+    oddity,
     only_borrowed_words,
+    raises_doubt,
 )
 
 _SAMPLE_BYTES: Final = 32_768
@@ -25,6 +28,9 @@ _LINE_BYTES: Final = 8_192
 _CLEARLY_MORE_CHAOS: Final = 0.08
 """charset-normalizer's measure of mess (0 to 1): between a right and a wrong reading of the same
 bytes it differed by 0.11 or more in trials, between two likely ones by less than 0.06."""
+
+_CLEARLY_ODDER: Final = 3
+"""So many times the oddities of the right reading, and one, a wrong one must have."""
 
 _WIDE: Final = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _LEAST_ASCII_SHARE: Final = 0.1
@@ -97,29 +103,38 @@ def detect(data: bytes) -> str | None:
     """The one encoding that makes these bytes, which are no UTF-8, a text; None if unsure."""
     sample = b"\n".join(_telling_lines(data))
     readings: dict[str, list[str]] = {}
+    odd: dict[str, int] = {}
     for encoding in CANDIDATES:
         text = _decoded(sample, encoding)
-        if text and is_plausible(text, encoding):
+        count = oddity(text, encoding) if text else None
+        if text and count is not None and raises_doubt(text, encoding):
             readings.setdefault(text, []).append(encoding)
-    encodings = readings.get(_clearest(readings) or "", [])
+            odd[text] = min(count, odd.get(text, count))
+    text = _clearest(readings, odd)
+    encodings = readings[text] if text is not None else []
+    if text is None or not any(has_evidence(text, encoding) for encoding in encodings):
+        return None
     wholes = {_whole(data, encoding): encoding for encoding in reversed(encodings)}
     wholes.pop(None, None)
     if len(wholes) != 1:
         return None
-    ((text, encoding),) = wholes.items()
-    return encoding if text is not None and is_clean(text) else None
+    ((whole, encoding),) = wholes.items()
+    return encoding if whole is not None and is_clean(whole) else None
 
 
-def _clearest(readings: dict[str, list[str]]) -> str | None:
-    """The only reading, the one with known words, or the one that is by far the least messy."""
-    texts = list(readings)
-    known = [text for text in texts if only_borrowed_words(text)]
-    if len(texts) == 1 or len(known) == 1:
-        return (known or texts)[0]
-    measured = sorted((_chaos(text, readings[text][0]), text) for text in texts)
-    if not measured or measured[1][0] - measured[0][0] < _CLEARLY_MORE_CHAOS:
-        return None
-    return measured[0][1]
+def _clearest(readings: dict[str, list[str]], odd: dict[str, int]) -> str | None:
+    """The only reading, the one with known words, or one that all others are far behind."""
+    known = [text for text in readings if only_borrowed_words(text)]
+    if len(readings) <= 1 or len(known) == 1:
+        return next(iter(known or readings), None)
+    if not any(readings[text][0] in TWO_BYTES for text in readings):
+        ranked = sorted((count, text) for text, count in odd.items())
+        clear = ranked[1][0] >= _CLEARLY_ODDER * (ranked[0][0] + 1)
+        return ranked[0][1] if clear else None
+    measured = sorted((_chaos(text, readings[text][0]), text) for text in readings)
+    best = measured[0][1]
+    clear = measured[1][0] - measured[0][0] >= _CLEARLY_MORE_CHAOS
+    return best if clear and readings[best][0] in TWO_BYTES else None
 
 
 def _chaos(text: str, encoding: str) -> float:

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Final
 
 _MOST_ODD_WORDS: Final = 0.02
@@ -37,6 +36,8 @@ _LATIN: Final = tuple(
         "ąčęėįšųūž",  # Lithuanian
         "āčēģīķļņšūž",  # Latvian
         "äöõüšž",  # Estonian
+        "ĉĝĥĵŝŭ",  # Esperanto
+        "ăâđêôơưàáãèéìíòóõùúý\u0300\u0301\u0303\u0309\u0323",  # Vietnamese, its tones apart
     )
 )
 _CYRILLIC: Final = tuple(
@@ -56,11 +57,15 @@ _BORROWED: Final = frozenset(
 )
 """Words of other languages in English texts, which hold too few such letters to tell otherwise."""
 
-_LATIN_CODECS: Final = (
-    *("cp1252", "cp1250", "cp1254", "cp1257", "iso8859_15", "iso8859_2"),
-    *("iso8859_16", "mac_roman", "mac_latin2", "cp850", "cp437", "cp852"),
+_COMMON_LATIN: Final = ("cp1252", "cp1250", "cp1254", "cp1257", "iso8859_15", "iso8859_2")
+_RARE_LATIN: Final = (
+    *("mac_roman", "mac_latin2", "cp850", "cp437", "cp852", "cp1258"),
+    *("iso8859_3", "iso8859_16"),
 )
 _CYRILLIC_CODECS: Final = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "mac_cyrillic")
+_RARE: Final = frozenset({*_RARE_LATIN, "cp866", "iso8859_5", "mac_cyrillic"})
+_LEAST_WORDS_IF_RARE: Final = 4
+_LEAST_LETTERS_IF_DOUBLE: Final = 8
 _SCRIPTS: Final = {
     "cp1253": "GREEK",
     "iso8859_7": "GREEK",
@@ -68,7 +73,7 @@ _SCRIPTS: Final = {
     "cp1256": "ARABIC",
     "cp874": "THAI",
 }
-_DOUBLE: Final = {
+TWO_BYTES: Final = {
     "gb18030": ("gb2312", 0xB0, 0xD7),
     "big5": ("big5", 0xA4, 0xC6),
     "cp949": ("euc_kr", 0xB0, 0xC8),
@@ -78,29 +83,33 @@ _DOUBLE: Final = {
 """For two-byte encodings: the national standard and the rows in it of the characters of everyday
 use (GB 2312 and JIS X 0208 level 1, Big5 level 1, the syllables of KS X 1001)."""
 
-CANDIDATES: Final = (*_LATIN_CODECS, *_CYRILLIC_CODECS, *_SCRIPTS, *_DOUBLE)
+CANDIDATES: Final = (*_COMMON_LATIN, *_RARE_LATIN, *_CYRILLIC_CODECS, *_SCRIPTS, *TWO_BYTES)
 """What is looked for. The rare ones stand here so that they make a common one doubtful."""
 
 _SIGNS: Final = frozenset(
     "‘’“”„‚«»‹›–—…•·°§©®™€£¥¢±×÷²³¹½¼¾¿¡ªºµ´¶№‰†‡−≤≥≠\xa0\xad、。，．・：；？！（）「」『』【】《》〈〉ー～〜\u3000"
 )
 _LETTER_LIKE: Final = frozenset("ªºµ")
-_BETWEEN: Final = frozenset("‘’·–—…\xad\xa0/")
+_BETWEEN: Final = frozenset("‘’·–—…\xad/")
 _THAI_VOWELS: Final = frozenset(map(chr, (*range(0x0E30, 0x0E3B), *range(0x0E40, 0x0E4F))))
 _LEAST_THAI_VOWELS: Final = 0.3
 _AROUND_WORDS: Final = ".,;:!?()[]{}<>*_`'\"/‘’“”–—…"
+_MANY_ACCENTS: Final = 4
+_MOST_BLANKS: Final = 0.1
+_ONLY_VIETNAMESE: Final = frozenset("ăđơưĂĐƠƯ")
+_LEAST_ONLY_VIETNAMESE: Final = 0.1
 _BLANKS: Final = frozenset("\t\n\v\f\r")
 _BAD_CATEGORIES: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
 
-_WORD: Final = re.compile(r"\S*[^\x00-\x7f\s]\S*")
-_OPENS_WITHIN: Final = re.compile(r"[^\W\d_][‚„¿¡]")
-_NEAR_DIGIT: Final = re.compile(r"[0-9][^\W\d_\x00-\x7fªºµ]|[^\W\d_\x00-\x7fªºµ][0-9]")
+_WORD: Final = re.compile(r"[^\x00-\x20]*[^\x00-\x7f][^\x00-\x20]*")
+_SIGN_TOO_CLOSE: Final = re.compile(r"[^\W\d_][‚„¿¡≤≥≠]|[^\W\d_]{3}[¹²³]")
+_LETTER: Final = "[^\\W\\d_\x00-\x7fªºµ¹²³¼½¾]"
+_NEAR_DIGIT: Final = re.compile(rf"(?<![^\W\d_]){_LETTER}[0-9]|[0-9]{_LETTER}(?![^\W\d_])")
 _UNSPELLABLE: Final = re.compile(
     r"\b[ъыь]|[бвгджзклмнпрстфхцчшщ]й|\b[бвгджзклмнпрстфхцчшщ]{4,}\b|(?-i:ς\w)",
     re.IGNORECASE,
 )
 """What Russian and Greek never spell, and Hebrew read as one of them does all the time."""
-_SIGN_WITHIN: Final = re.compile(r"(?<=[^\W\d_])[^\w\s\x00-\x7f](?=[^\W\d_])")
 
 
 def is_clean(text: str) -> bool:
@@ -110,21 +119,44 @@ def is_clean(text: str) -> bool:
     )
 
 
-def is_plausible(text: str, encoding: str) -> bool:
-    """Whether `text`, which `encoding` made of some bytes, reads like one in its languages."""
+def oddity(text: str, encoding: str) -> int | None:
+    """How much in `text`, which `encoding` made of some bytes, is unusual in its languages: letters,
+    signs and words, counted. None is too much: nobody wrote this."""
     if not is_clean(text):
-        return False
+        return None
     characters = Counter(char for char in text if char > "\x7f")
-    letters = Counter({c: n for c, n in characters.items() if _is_letter(c)})
-    if not _everyday_signs(characters, letters):
-        return False
-    if encoding in _DOUBLE:
-        return _everyday_double(letters, encoding) and not _scattered(text)
-    if letters and not _everyday_single(letters, encoding):
-        return False
+    letters = Counter({char: n for char, n in characters.items() if _is_letter(char)})
+    signs = characters - letters
+    odd_signs = signs.total() - _share(signs, _SIGNS.__contains__)
+    if odd_signs > characters.total() * (1 - _LEAST_EVERYDAY):
+        return None
+    if encoding in TWO_BYTES:
+        plausible = _everyday_double(letters, encoding) and not _scattered(text, encoding)
+        return odd_signs if plausible else None
+    odd_letters = letters.total() - _everyday_single(letters, encoding)
+    if odd_letters > letters.total() * (1 - _LEAST_EVERYDAY):
+        return None
     words = _WORD.findall(text)
-    odd = sum(_is_odd(word) for word in words)
-    return odd <= len(words) * _MOST_ODD_WORDS
+    odd_words = sum(_is_odd(word) for word in words)
+    if odd_words > len(words) * _MOST_ODD_WORDS:
+        return None
+    return odd_signs + odd_letters + odd_words
+
+
+def has_evidence(text: str, encoding: str) -> bool:
+    """Whether a plausible `text` is long enough to prove so much: rare encodings need more."""
+    if encoding in TWO_BYTES:
+        return sum(map(_is_foreign_letter, text)) >= _LEAST_LETTERS_IF_DOUBLE
+    if encoding in _RARE:
+        words = {word for word in _WORD.findall(text) if any(map(_is_foreign_letter, word))}
+        return len(words) >= _LEAST_WORDS_IF_RARE
+    return True
+
+
+def raises_doubt(text: str, encoding: str) -> bool:
+    """Whether a plausible reading makes another one doubtful: not if it is a rare encoding's that
+    has signs only, or every `©` were one."""
+    return encoding not in _RARE or any(map(_is_foreign_letter, text))
 
 
 def only_borrowed_words(text: str) -> bool:
@@ -137,29 +169,26 @@ def _is_letter(char: str) -> bool:
     return unicodedata.category(char)[0] in "LM" and char not in _LETTER_LIKE
 
 
-def _everyday_signs(characters: "Counter[str]", letters: "Counter[str]") -> bool:
-    signs = characters - letters
-    odd = sum(count for char, count in signs.items() if char not in _SIGNS)
-    return odd <= characters.total() * (1 - _LEAST_EVERYDAY)
-
-
-def _everyday_single(letters: "Counter[str]", encoding: str) -> bool:
-    least = letters.total() * _LEAST_EVERYDAY
+def _everyday_single(letters: "Counter[str]", encoding: str) -> int:
     if encoding in _SCRIPTS:
         script = _SCRIPTS[encoding]
         vowels = _share(letters, _THAI_VOWELS.__contains__)
         if script == "THAI" and vowels < letters.total() * _LEAST_THAI_VOWELS:
-            return False
-        return _share(letters, lambda char: unicodedata.name(char, "").startswith(script)) >= least
-    alphabets = _LATIN if encoding in _LATIN_CODECS else _CYRILLIC
-    return any(
-        _share(letters, lambda char, known=alphabet: char.lower()[0] in known) >= least  # type: ignore[misc]
-        for alphabet in alphabets
-    )
+            return 0
+        return _share(letters, lambda char: _script(char) == script)
+    if encoding == "cp1258":
+        own = _share(letters, _ONLY_VIETNAMESE.__contains__)
+        if own < letters.total() * _LEAST_ONLY_VIETNAMESE:
+            return 0
+    alphabets = _CYRILLIC if encoding in _CYRILLIC_CODECS else _LATIN
+    lower: Counter[str] = Counter()
+    for char, count in letters.items():
+        lower[char.lower()[0]] += count
+    return max(_share(lower, alphabet.__contains__) for alphabet in alphabets)
 
 
 def _everyday_double(letters: "Counter[str]", encoding: str) -> bool:
-    standard, first, last = _DOUBLE[encoding]
+    standard, first, last = TWO_BYTES[encoding]
 
     def row(char: str) -> int:
         code = char.encode(standard, "ignore")
@@ -173,32 +202,46 @@ def _everyday_double(letters: "Counter[str]", encoding: str) -> bool:
     return bool(letters) and everyday >= letters.total() * _LEAST_EVERYDAY_CJK
 
 
+def _is_foreign_letter(char: str) -> bool:
+    return char > "\x7f" and _is_letter(char)
+
+
 def _share(letters: "Counter[str]", fits: Callable[[str], bool]) -> int:
     return sum(count for char, count in letters.items() if fits(char))
 
 
-def _scattered(text: str) -> bool:
-    """Lone ideographs stuck to Latin letters are what an accent becomes in a two-byte encoding."""
+def _scattered(text: str, encoding: str) -> bool:
+    """Lone ideographs stuck to Latin letters are what an accent becomes in a two-byte encoding; and
+    only Korean puts blanks between words."""
     runs = re.findall(r"[^\x00-\x7f]+", text)
     stuck = re.findall(r"(?<=[A-Za-z])[^\x00-\x7f](?![^\x00-\x7f])", text)
+    spaced = re.findall(r"[^\x00-\x7f] (?=[^\x00-\x7f])", text)
+    if encoding != "cp949" and len(spaced) > _MOST_BLANKS * sum(map(len, runs)):
+        return True
     return len(stuck) * 2 > len(runs)
 
 
 def _is_odd(word: str) -> bool:
-    if _NEAR_DIGIT.search(word) or _OPENS_WITHIN.search(word) or _UNSPELLABLE.search(word):
+    if _NEAR_DIGIT.search(word) or _SIGN_TOO_CLOSE.search(word) or _UNSPELLABLE.search(word):
         return True
-    if any(not (_is_letter(s) or s in _BETWEEN) for s in _SIGN_WITHIN.findall(word)):
+    accented = sum(_is_letter(char) and _script(char) == "LATIN" for char in word if char > "\x7f")
+    if accented >= _MANY_ACCENTS and accented * 4 > len(word) * 3:
         return True
-    return any(_is_odd_pair(*pair) for pair in pairwise(" " + word))
+    padded = f" {word} "
+    return any(_is_odd_within(*three) for three in zip(padded, padded[1:], padded[2:], strict=False))
 
 
-def _is_odd_pair(before: str, char: str) -> bool:
-    """A capital or another alphabet within a word, or a mark with no letter to stand on."""
+def _is_odd_within(before: str, char: str, after: str) -> bool:
+    """A capital, a sign or another alphabet within a word, or a mark with no letter below it."""
     if char > "\x7f" and char.isupper() and before.islower():
         return True
     if unicodedata.category(char) == "Mn" and not _is_letter(before):
         return True
-    return _is_letter(before) and _is_letter(char) and _script(before) != _script(char)
+    if not _is_letter(before):
+        return False
+    if _is_letter(char):
+        return _script(before) != _script(char) and unicodedata.category(char) != "Mn"
+    return char > "\x7f" and char not in _BETWEEN and _is_letter(after)
 
 
 def _script(letter: str) -> str:

@@ -1,12 +1,12 @@
 """What only a file can do: be damaged, be another's, be full, be held, be fast."""
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from time import process_time
 
 import pytest
@@ -153,21 +153,21 @@ def test_reading_goes_on_while_another_process_writes(path: Path, store: SqliteS
     holder.close()
 
 
-def test_processes_that_open_a_new_file_at_once_all_get_the_state(path: Path) -> None:
-    script = (
-        "import sys; from shared.adapters.sqlite_store import SqliteStore;"
-        "from tests.adapters.test_store_contract import document;"
-        "store = SqliteStore(sys.argv[1]); store.swap_documents([document(sys.argv[2])]);"
-        "store.close()"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", script, str(path), f"{place}.txt"])
-        for place in range(4)
-    ]
-    assert [each.wait() for each in running] == [0] * 4
-    store = SqliteStore(path)
-    assert len(list(store.all_documents(JOB))) == 4
-    store.close()
+def test_stores_that_open_a_new_file_at_once_all_get_the_state(tmp_path: Path) -> None:
+    for round_ in range(15):
+        path = tmp_path / f"{round_}.db"
+        start = Barrier(8)
+
+        def run(place: int, path: Path = path, start: Barrier = start) -> set[str]:
+            start.wait()
+            with closing(SqliteStore(path)) as one:
+                return one.swap_documents([document(f"{place}.txt")])
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(run, range(8))) == [set()] * 8
+        with closing(SqliteStore(path)) as store:
+            assert len(list(store.all_documents(JOB))) == 8
+            assert store._file.rows("PRAGMA journal_mode") == [("wal",)]
 
 
 def test_the_intent_is_on_the_disk_before_a_swapped_batch_returns(store: SqliteStore) -> None:

@@ -26,7 +26,7 @@ def test_a_put_names_its_key() -> None:
 
 def test_keys_are_decoded_as_s3_encodes_them() -> None:
     body = json.dumps(load("s3-put-url-encoded-key.json"))
-    assert list(uploaded_keys(body))[0].endswith("legal/Müller & Söhne (1).md")
+    assert next(iter(uploaded_keys(body))).endswith("legal/Müller & Söhne (1).md")
 
 
 def test_the_test_event_of_s3_names_nothing() -> None:
