@@ -66,6 +66,7 @@ _CYRILLIC_CODECS: Final = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "
 _RARE: Final = frozenset({*_RARE_LATIN, "cp866", "iso8859_5", "mac_cyrillic"})
 _LEAST_WORDS_IF_RARE: Final = 4
 _LEAST_LETTERS_IF_DOUBLE: Final = 8
+_LATIN_CODECS: Final = frozenset({*_COMMON_LATIN, *_RARE_LATIN})
 _SCRIPTS: Final = {
     "cp1253": "GREEK",
     "iso8859_7": "GREEK",
@@ -94,6 +95,7 @@ _BETWEEN: Final = frozenset("‘’·–—…\xad/")
 _THAI_VOWELS: Final = frozenset(map(chr, (*range(0x0E30, 0x0E3B), *range(0x0E40, 0x0E4F))))
 _LEAST_THAI_VOWELS: Final = 0.3
 _AROUND_WORDS: Final = ".,;:!?()[]{}<>*_`'\"/‘’“”–—…"
+_LONE: Final = frozenset("àÀèÈéÉáåÅ")
 _MANY_ACCENTS: Final = 4
 _MOST_BLANKS: Final = 0.1
 _ONLY_VIETNAMESE: Final = frozenset("ăđơưĂĐƠƯ")
@@ -102,6 +104,9 @@ _BLANKS: Final = frozenset("\t\n\v\f\r")
 _BAD_CATEGORIES: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
 
 _WORD: Final = re.compile(r"[^\x00-\x20]*[^\x00-\x7f][^\x00-\x20]*")
+_LONGER_WORD: Final = re.compile(r"[^\W\d_\x00-\xbf]{2}")
+"""Other scripts show in words; a lone letter of one is a sign read wrongly."""
+
 _SIGN_TOO_CLOSE: Final = re.compile(r"[^\W\d_][‚„¿¡≤≥≠]|[^\W\d_]{3}[¹²³]")
 _LETTER: Final = "[^\\W\\d_\x00-\x7fªºµ¹²³¼½¾]"
 _NEAR_DIGIT: Final = re.compile(rf"(?<![^\W\d_]){_LETTER}[0-9]|[0-9]{_LETTER}(?![^\W\d_])")
@@ -135,6 +140,8 @@ def oddity(text: str, encoding: str) -> int | None:
         return odd_signs if plausible else None
     odd_letters = letters.total() - _everyday_single(letters, encoding)
     if odd_letters > letters.total() * (1 - _LEAST_EVERYDAY):
+        return None
+    if encoding not in _LATIN_CODECS and letters and not _LONGER_WORD.search(text):
         return None
     words = _WORD.findall(text)
     odd_words = sum(_is_odd(word) for word in words)
@@ -224,8 +231,10 @@ def _scattered(text: str, encoding: str) -> bool:
 def _is_odd(word: str) -> bool:
     if _NEAR_DIGIT.search(word) or _SIGN_TOO_CLOSE.search(word) or _UNSPELLABLE.search(word):
         return True
-    accented = sum(_is_letter(char) and _script(char) == "LATIN" for char in word if char > "\x7f")
-    if accented >= _MANY_ACCENTS and accented * 4 > len(word) * 3:
+    accented = [char for char in word if _is_foreign_letter(char) and _script(char) == "LATIN"]
+    if len(accented) >= _MANY_ACCENTS and len(accented) * 4 > len(word) * 3:
+        return True
+    if len(accented) == 1 == sum(map(_is_letter, word)) and accented[0] not in _LONE:
         return True
     padded = f" {word} "
     return any(_is_odd_within(*three) for three in zip(padded, padded[1:], padded[2:], strict=False))
@@ -233,15 +242,21 @@ def _is_odd(word: str) -> bool:
 
 def _is_odd_within(before: str, char: str, after: str) -> bool:
     """A capital, a sign or another alphabet within a word, or a mark with no letter below it."""
-    if char > "\x7f" and char.isupper() and before.islower():
+    if _is_odd_case(before, char, after):
         return True
     if unicodedata.category(char) == "Mn" and not _is_letter(before):
         return True
     if not _is_letter(before):
         return False
     if _is_letter(char):
-        return _script(before) != _script(char) and unicodedata.category(char) != "Mn"
+        return _script(char) not in {_script(before), "COMBINING"}
     return char > "\x7f" and char not in _BETWEEN and _is_letter(after)
+
+
+def _is_odd_case(before: str, char: str, after: str) -> bool:
+    if not char.isupper() or max(before, char) <= "\x7f":
+        return False
+    return before.islower() or (before.isupper() and after.islower())
 
 
 def _script(letter: str) -> str:
