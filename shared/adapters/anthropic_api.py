@@ -223,7 +223,8 @@ class AnthropicApi:
         import anthropic  # noqa: PLC0415
 
         quiet = self._timeouts.silence if silence is None else silence
-        timeout = anthropic.Timeout(quiet, connect=self._timeouts.connect)
+        connect = self._timeouts.connect  # `pool` bounds what `connect` doesn't: the name's look-up
+        timeout = anthropic.Timeout(quiet, connect=connect, pool=connect)
         return {"headers": headers or {}, "timeout": timeout, "max_retries": 0}
 
     def _client(self) -> "AsyncAnthropic":
@@ -267,7 +268,7 @@ def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
             http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
         )
     except anthropic.AnthropicError as error:
-        raise MissingApiKey(one_line(f"no usable credentials: {error}")) from error
+        raise MissingApiKey(one_line(f"ANTHROPIC_API_KEY is not set, and {error}")) from error
     headers = {name.lower() for name in client.default_headers}
     if client.credentials is None and not headers & {"authorization", "x-api-key"}:
         raise MissingApiKey

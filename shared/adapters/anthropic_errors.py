@@ -103,12 +103,14 @@ def from_failure(failure: BaseException, call: Call, *, hide: str = "") -> ApiEr
     Only aiohttp knows whether a connection was ever made: its transport maps a refused
     connection and one lost after sending to the same `httpx2.ConnectError`.
     """
-    for error in _causes(failure):
+    causes = list(_causes(failure))
+    for error in causes:
         reason = _never_sent(error)
         if reason is not None:
             return Unavailable(one_line(reason, hide=hide), reason=PauseReason.UNREACHABLE)
-    root = list(_causes(failure))[-1]
-    told = str(root) or type(root).__name__
+    if any(isinstance(error, TimeoutError) for error in causes):
+        return unproven("no answer in time", call)
+    told = str(causes[-1]) or type(causes[-1]).__name__
     return unproven(one_line(f"no whole answer: {told}", hide=hide), call)
 
 

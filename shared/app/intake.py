@@ -38,8 +38,14 @@ def take_in(
     With `ready` their groups are closed at once.
     """
     total = Taken()
-    for group in _slices(sightings):
-        total += _take_slice(deps, job, group, ready=ready)
+    manifests: dict[str, str] = {}
+    for part in _slices(sightings):
+        total += _take_slice(deps, job, part, ready=ready)
+        for sighting in part.values():
+            if sighting.content.row is not None:
+                manifests[sighting.content.source] = sighting.content.row.manifest_etag
+    for source, etag in manifests.items():
+        _forget_rows(deps, job, source=source, manifest_etag=etag)
     return total
 
 
@@ -105,24 +111,16 @@ def _duplicate(sighting: Sighting, before: Document) -> Sighting:
     line, first = (row.line if row else 0), (held.line if held else 0)
     if line < first:
         line, first = first, line
-    return broken_row(
-        sighting.content,
-        line=line,
-        type_="duplicate_id",
-        message=f"line {line} has the id of line {first} again: {sighting.path!r}; "
-        "give each row its own id",
-        manifest=sighting.content.source.rsplit("/", 1)[-1],
+    row_etag = row.manifest_etag if row else sighting.content.etag
+    message = (
+        f"line {line} has the id of line {first} again: {sighting.path!r}; "
+        "give each row its own id"
     )
-
-
-def broken_row(content: Content, *, line: int, type_: str, message: str, manifest: str) -> Sighting:
-    """A row that can't become a document: a failure under its place in the manifest."""
-    etag = f"{content.row.manifest_etag if content.row else content.etag}:{line}"
     return Sighting(
-        path=f"{manifest}:{line}",
+        path=f"{sighting.content.source.rsplit('/', 1)[-1]}:{line}",
         group="",
-        content=replace(content, etag=etag),
-        failure=Failure(type=type_, message=message),
+        content=replace(sighting.content, etag=f"{row_etag}:{line}"),
+        failure=Failure(type="duplicate_id", message=message),
     )
 
 
@@ -149,7 +147,7 @@ def _tally(
     )
 
 
-def forget_rows(deps: Deps, job: JobName, *, source: str, manifest_etag: str) -> None:
+def _forget_rows(deps: Deps, job: JobName, *, source: str, manifest_etag: str) -> None:
     """Forget what was wrong with rows of a former version of a manifest."""
     failed = deps.store.failed(job)
     while part := list(islice(failed, _SLICE)):

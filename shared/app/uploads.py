@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import open_group
-from shared.app.intake import Taken, forget_rows, take_in
+from shared.app.intake import Taken, take_in
 from shared.app.sightings import READY_NAME, RECIPE_NAME, is_marker, sight, unusable
 from shared.domain.document import Sighting
 from shared.domain.ids import JobName
@@ -61,8 +61,6 @@ def _sightings(deps: Deps, job: JobName, blob: Blob, path: str) -> Iterator[Sigh
         yield from sight(deps.documents, blob, path, recipe=_recipe(deps, job))
     except InvalidManifest as error:
         yield unusable(path, "invalid_manifest", str(error), blob=blob)
-        return
-    forget_rows(deps, job, source=blob.key, manifest_etag=blob.etag)
 
 
 def _recipe(deps: Deps, job: JobName) -> Recipe | None:

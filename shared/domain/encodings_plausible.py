@@ -63,7 +63,7 @@ _RARE_LATIN: Final = (
     *("iso8859_3", "iso8859_16"),
 )
 _CYRILLIC_CODECS: Final = ("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "mac_cyrillic")
-_RARE: Final = frozenset({*_RARE_LATIN, "cp866", "iso8859_5", "mac_cyrillic"})
+_RARE: Final = frozenset({*_RARE_LATIN, "cp866", "iso8859_5", "mac_cyrillic", "cp874"})
 _LEAST_WORDS_IF_RARE: Final = 4
 _LEAST_LETTERS_IF_DOUBLE: Final = 8
 _LATIN_CODECS: Final = frozenset({*_COMMON_LATIN, *_RARE_LATIN})
@@ -95,7 +95,8 @@ _BETWEEN: Final = frozenset("‘’·–—…\xad/")
 _THAI_VOWELS: Final = frozenset(map(chr, (*range(0x0E30, 0x0E3B), *range(0x0E40, 0x0E4F))))
 _LEAST_THAI_VOWELS: Final = 0.3
 _AROUND_WORDS: Final = ".,;:!?()[]{}<>*_`'\"/‘’“”–—…"
-_LONE: Final = frozenset("àÀèÈéÉáåÅ")
+_LONE: Final = frozenset("àÀèÈéÉáåÅđĐįĮ")
+"""The words of one such letter; any other standing alone is a sign read wrongly."""
 _MANY_ACCENTS: Final = 4
 _MOST_BLANKS: Final = 0.1
 _ONLY_VIETNAMESE: Final = frozenset("ăđơưĂĐƠƯ")
@@ -237,7 +238,9 @@ def _is_odd(word: str) -> bool:
     if len(accented) == 1 == sum(map(_is_letter, word)) and accented[0] not in _LONE:
         return True
     padded = f" {word} "
-    return any(_is_odd_within(*three) for three in zip(padded, padded[1:], padded[2:], strict=False))
+    return any(
+        _is_odd_within(*three) for three in zip(padded, padded[1:], padded[2:], strict=False)
+    )
 
 
 def _is_odd_within(before: str, char: str, after: str) -> bool:

@@ -28,7 +28,7 @@ def test_project_analysis_asks_for_exactly_its_five_sections_with_room_to_answer
     assert (recipe.model, recipe.max_tokens) == ("claude-opus-4-6", 300_000)
     assert recipe.betas == ("output-300k-2026-03-24",)
     assert recipe.output is Output.MARKDOWN
-    asked = recipe.template.partition("## Output\n")[2]
+    asked = recipe.template
     assert re.findall(r"^## (.+)$", asked, re.MULTILINE) == SECTIONS
 
 

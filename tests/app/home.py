@@ -17,6 +17,7 @@ from shared.app.deps import Deps
 from shared.app.drive import drive
 from shared.app.intake import Taken, take_in
 from shared.app.sightings import sight
+from shared.app.uploads import take_upload
 from shared.domain.batch import Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName, batch_id
@@ -108,6 +109,12 @@ class Home:
     async def finish(self) -> None:
         """Run the laptop's loop until all is done."""
         await drive(self.deps, JOB, sleep=self.sleep)
+
+    async def finish_group(self, marker: str) -> None:
+        """Drop a marker and run to the end."""
+        self.write(marker, "")
+        take_upload(self.deps, marker)
+        await self.finish()
 
     async def collect_all(self) -> list[Collected]:
         """Collect every ended batch."""

@@ -56,9 +56,15 @@ class Figures:
     """One run: seconds and bytes."""
 
     wall: float
-    cpu: float
+    user: float
+    system: float
     peak: int
     served: float
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of both kinds."""
+        return self.user + self.system
 
 
 class Failed(Exception):
@@ -111,7 +117,16 @@ def simulator(answer_bytes: int, served: list[float]) -> Iterator[str]:
 def docmill(source: Path, target: Path, recipe: Path) -> list[str]:
     """The real command."""
     command = [str(Path(sys.executable).with_name("docmill")), "run", str(source)]
-    return [*command, "--out", str(target), "--recipe", str(recipe), "--poll-interval", POLL_S, "--yes"]
+    return [
+        *command,
+        "--out",
+        str(target),
+        "--recipe",
+        str(recipe),
+        "--poll-interval",
+        POLL_S,
+        "--yes",
+    ]
 
 
 def loop(source: Path, target: Path, _: Path) -> list[str]:
@@ -126,11 +141,12 @@ PROGRAMS: dict[str, Command] = {"docmill": docmill, "loop": loop}
 
 def measured(command: Command, source: Path, recipe: Path, scratch: Path, work: Work) -> Figures:
     """Run one program once on a fresh output and a fresh simulator. Raises Failed."""
-    target = scratch / "out"
+    target = Path(tempfile.mkdtemp(prefix="out-", dir=scratch)) / "reports"
     words = command(source, target, recipe)
     served: list[float] = []
     kept = {name: value for name, value in os.environ.items() if not _is_ours(name)}
     log = scratch / "log"
+    os.sync()  # or the disk still works on what the run before wrote
     with simulator(work.answer_bytes, served) as address, log.open("wb") as lines:
         environment = {**kept, "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": address}
         began = time.perf_counter()
@@ -144,10 +160,10 @@ def measured(command: Command, source: Path, recipe: Path, scratch: Path, work: 
             f"{words[0]} ended with {process.returncode} and {reports} of {work.documents} "
             f"reports:\n{log.read_text(errors='replace')[-2000:]}"
         )
-    shutil.rmtree(target)
     return Figures(
         wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
+        user=usage.ru_utime,
+        system=usage.ru_stime,
         peak=usage.ru_maxrss * (1 if sys.platform == "darwin" else _KIB),
         served=served[0],
     )
@@ -165,7 +181,10 @@ def compare(title: str, work: Work, scratch: Path) -> None:
     recipe.write_text(f"---\n{front}\n---\n{PROMPT}\n\n{{{{ document.text }}}}\n")
     write_documents(source, work.documents, work.document_bytes)
     found: dict[str, list[Figures]] = {name: [] for name in PROGRAMS}
-    say(f"{'':10} {'round':>6} {'wall s':>9} {'CPU s':>9} {'peak MiB':>9} {'simulator CPU s':>16}")
+    say(
+        f"{'':10} {'round':>6} {'wall s':>9} {'CPU s':>9} {'user':>7} {'system':>7} "
+        f"{'peak MiB':>9} {'simulator CPU s':>16}"
+    )
     for number in range(1, work.rounds + 1):
         for name, command in PROGRAMS.items():
             figures = measured(command, source, recipe, scratch, work)
@@ -177,7 +196,7 @@ def compare(title: str, work: Work, scratch: Path) -> None:
     ours, theirs = middle["docmill"], middle["loop"]
     say(
         f"{'ratio':10} {'':>6} {ours.wall / theirs.wall:9.2f} {ours.cpu / theirs.cpu:9.2f} "
-        f"{ours.peak / theirs.peak:9.2f}"
+        f"{ours.user / theirs.user:7.2f} {'':7} {ours.peak / theirs.peak:9.2f}"
     )
     reached = ours.wall <= theirs.wall and ours.peak <= theirs.peak / 2
     say(f"no slower at half the memory: {'reached' if reached else 'NOT reached'}")
@@ -187,6 +206,7 @@ def compare(title: str, work: Work, scratch: Path) -> None:
 def _row(name: str, which: str, figures: Figures) -> None:
     say(
         f"{name:10} {which:>6} {figures.wall:9.2f} {figures.cpu:9.2f} "
+        f"{figures.user:7.2f} {figures.system:7.2f} "
         f"{figures.peak / _MIB:9.1f} {figures.served:16.2f}"
     )
 
@@ -194,7 +214,8 @@ def _row(name: str, which: str, figures: Figures) -> None:
 def _median(runs: list[Figures]) -> Figures:
     return Figures(
         wall=median(run.wall for run in runs),
-        cpu=median(run.cpu for run in runs),
+        user=median(run.user for run in runs),
+        system=median(run.system for run in runs),
         peak=int(median(run.peak for run in runs)),
         served=median(run.served for run in runs),
     )

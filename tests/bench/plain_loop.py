@@ -7,9 +7,12 @@ a file of OUT. It keeps no state, so it can't be resumed, and it names no failur
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anthropic
-from anthropic.types.messages.batch_create_params import Request
+
+if TYPE_CHECKING:
+    from anthropic.types.messages.batch_create_params import Request
 
 
 def main() -> None:

@@ -1,0 +1,117 @@
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from shared.app.deps import NoRecipe
+from shared.app.groups import mark_stale, set_problem
+from shared.app.publish import publish
+from shared.app.submit import submit
+from shared.app.uploads import UNPLACED, take_upload
+from shared.domain.document import DocumentStatus, Failure
+from shared.domain.ids import JobName
+from shared.domain.policy import Policy
+from shared.domain.recipe import Recipe
+from tests.app.home import JOB, Home
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_bucket(home: Home) -> None:
+    home.deps = replace(home.deps, policy=Policy(reports_by_job=True))
+
+
+def upload(home: Home, key: str, text: str = "text") -> None:
+    home.write(key, text)
+    take_upload(home.deps, key)
+
+
+def test_the_first_segment_is_the_job_and_the_folder_the_group(home: Home) -> None:
+    upload(home, "legal/2026/nda.md")
+    document = home.documents()["2026/nda.md"]
+    assert (document.job, document.group) == (JOB, "2026")
+
+
+def test_an_event_that_comes_twice_or_late_or_for_nothing_changes_nothing(home: Home) -> None:
+    upload(home, "legal/a.md")
+    take_upload(home.deps, "legal/a.md")
+    take_upload(home.deps, "legal/never-there.md")
+    assert list(home.documents()) == ["a.md"]
+
+
+def test_an_event_about_an_old_version_takes_in_what_is_there_now(home: Home) -> None:
+    home.write("legal/a.md", "one")
+    home.write("legal/a.md", "two")
+    take_upload(home.deps, "legal/a.md")
+    take_upload(home.deps, "legal/a.md")
+    asyncio.run(home.finish_group("legal/_READY"))
+    assert home.requested() == 1
+
+
+def test_a_ready_marker_closes_the_group_of_its_folder_only(home: Home) -> None:
+    upload(home, "legal/a/x.md")
+    upload(home, "legal/b/y.md")
+    upload(home, "legal/a/_READY", "")
+    assert asyncio.run(submit(home.deps)).requests == 1
+    assert home.statuses() == {"a/x.md": DocumentStatus.IN_BATCH, "b/y.md": DocumentStatus.WAITING}
+
+
+def test_a_ready_marker_at_the_top_closes_every_group(home: Home) -> None:
+    upload(home, "legal/a/x.md")
+    upload(home, "legal/b/y.md")
+    upload(home, "legal/_READY", "")
+    assert asyncio.run(submit(home.deps)).requests == 2
+
+
+def test_a_marker_that_overtakes_its_documents_does_no_harm(home: Home) -> None:
+    upload(home, "legal/a/_READY", "")
+    asyncio.run(submit(home.deps))
+    upload(home, "legal/a/x.md")
+    home.later(minutes=11)
+    assert asyncio.run(submit(home.deps)).requests == 1
+
+
+def test_an_object_outside_any_job_is_a_failure_somebody_can_see(home: Home) -> None:
+    upload(home, "stray.md")
+    publish(home.deps, UNPLACED)
+    lines = (home.root / "output" / "_unplaced" / "failures.jsonl").read_text().splitlines()
+    assert [json.loads(line)["type"] for line in lines] == ["no_job"]
+
+
+def test_a_job_without_a_recipe_is_reported_and_taken_up_when_one_arrives(home: Home) -> None:
+    recipe = home.recipe
+    found: list[Recipe] = []
+
+    def by_job(job: JobName) -> Recipe:
+        if not found:
+            raise NoRecipe(Failure(type="recipe_missing", message=f"{job} has no recipe"))
+        return found[0]
+
+    home.deps = replace(home.deps, recipe=by_job)
+    upload(home, "legal/a.md")
+    upload(home, "legal/_READY", "")
+    asyncio.run(submit(home.deps))
+    publish(home.deps, JOB)
+    failures = home.root / "output" / "legal" / "failures.jsonl"
+    assert json.loads(failures.read_text())["type"] == "recipe_missing"
+    found.append(replace(recipe, group_by="none"))
+    upload(home, "legal/_recipe.md", "the recipe")
+    assert asyncio.run(submit(home.deps)).requests == 1
+    publish(home.deps, JOB)
+    assert failures.read_text() == ""
+
+
+def test_a_problem_stays_until_it_is_solved(home: Home) -> None:
+    problem = Failure(type="recipe_missing", message="…")
+    set_problem(home.store, JOB, problem)
+    mark_stale(home.store, JOB)
+    job = home.store.job(JOB)
+    assert job is not None
+    assert job.problem == problem
+
+
+def test_a_manifest_that_is_replaced_leaves_no_faults_of_the_old_one(home: Home) -> None:
+    upload(home, "legal/rows.jsonl", '{"id": "a", "text": "x"}\n{broken\n')
+    assert home.documents()["rows.jsonl:2"].status is DocumentStatus.FAILED
+    upload(home, "legal/rows.jsonl", '{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}\n')
+    assert set(home.documents()) == {"a", "b"}
