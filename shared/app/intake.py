@@ -117,7 +117,7 @@ def _duplicate(sighting: Sighting, before: Document) -> Sighting:
         "give each row its own id"
     )
     return Sighting(
-        path=f"{sighting.content.source.rsplit('/', 1)[-1]}:{line}",
+        path=f"{sighting.manifest}:{line}",
         group="",
         content=replace(sighting.content, etag=f"{row_etag}:{line}"),
         failure=Failure(type="duplicate_id", message=message),

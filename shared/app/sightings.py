@@ -80,6 +80,7 @@ def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
         path=row.id,
         group=group_of(row.id, by, blob.modified, row.columns, manifest=path),
         content=Content(source=blob.key, etag=row.digest, size=row.length, row=place),
+        manifest=path,
     )
 
 

@@ -119,12 +119,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """A document as intake found it now; `failure` when it can't be taken as it is."""
+    """A document as intake found it now; `failure` when it can't be taken as it is.
+
+    `manifest` is the path of the manifest that a row lies in.
+    """
 
     path: str
     group: str
     content: Content
     failure: Failure | None = None
+    manifest: str | None = None
 
 
 def _after(document: Document, event: DocumentEvent) -> DocumentStatus:

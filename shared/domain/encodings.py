@@ -21,7 +21,7 @@ from shared.domain.encodings_plausible import (
     raises_doubt,
 )
 
-_SAMPLE_BYTES: Final = 32_768
+_SAMPLE_BYTES: Final = 16_384
 _LINE_BYTES: Final = 8_192
 """Detection looks at this much of the text at most, so that 50 MB of garbage cost no more."""
 
@@ -114,12 +114,22 @@ def detect(data: bytes) -> str | None:
     encodings = readings[text] if text is not None else []
     if text is None or not any(has_evidence(text, encoding) for encoding in encodings):
         return None
-    wholes = {_whole(data, encoding): encoding for encoding in reversed(encodings)}
-    wholes.pop(None, None)
-    if len(wholes) != 1:
-        return None
-    ((whole, encoding),) = wholes.items()
-    return encoding if whole is not None and is_clean(whole) else None
+    return _agreed(data, encodings)
+
+
+def _agreed(data: bytes, encodings: list[str]) -> str | None:
+    """The first of them that decodes all of the data, unless others then read it differently."""
+    agreed: str | None = None
+    first = ""
+    for encoding in encodings:
+        whole = _whole(data, encoding)
+        if whole is None:
+            continue
+        if agreed is None:
+            agreed, first = encoding, whole
+        elif whole != first:
+            return None
+    return agreed if is_clean(first) else None
 
 
 def _clearest(readings: dict[str, list[str]], odd: dict[str, int]) -> str | None:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 _MOST_ODD_WORDS: Final = 0.02
@@ -50,11 +51,12 @@ _CYRILLIC: Final = tuple(
     )
 )
 
-_BORROWED: Final = frozenset(
+_BORROWED_WORDS: Final = (
     "naïve naïvely naïveté café cafés résumé résumés façade façades voilà déjà à fiancé fiancée "
     "cliché clichés élite rôle crème brûlée château piñata jalapeño señor über doppelgänger "
-    "coöperate zoë chloë noël".split()
+    "coöperate zoë chloë noël"
 )
+_BORROWED: Final = frozenset(_BORROWED_WORDS.split())
 """Words of other languages in English texts, which hold too few such letters to tell otherwise."""
 
 _COMMON_LATIN: Final = ("cp1252", "cp1250", "cp1254", "cp1257", "iso8859_15", "iso8859_2")
@@ -126,8 +128,8 @@ def is_clean(text: str) -> bool:
 
 
 def oddity(text: str, encoding: str) -> int | None:
-    """How much in `text`, which `encoding` made of some bytes, is unusual in its languages: letters,
-    signs and words, counted. None is too much: nobody wrote this."""
+    """How many letters, signs and words of `text`, which `encoding` made of some bytes, are unusual
+    in its languages. None is too many: nobody wrote this."""
     if not is_clean(text):
         return None
     characters = Counter(char for char in text if char > "\x7f")
@@ -144,9 +146,9 @@ def oddity(text: str, encoding: str) -> int | None:
         return None
     if encoding not in _LATIN_CODECS and letters and not _LONGER_WORD.search(text):
         return None
-    words = _WORD.findall(text)
-    odd_words = sum(_is_odd(word) for word in words)
-    if odd_words > len(words) * _MOST_ODD_WORDS:
+    words = Counter(_WORD.findall(text))
+    odd_words = _share(words, _is_odd)
+    if odd_words > words.total() * _MOST_ODD_WORDS:
         return None
     return odd_signs + odd_letters + odd_words
 
@@ -173,6 +175,7 @@ def only_borrowed_words(text: str) -> bool:
     return words <= _BORROWED
 
 
+@cache
 def _is_letter(char: str) -> bool:
     return unicodedata.category(char)[0] in "LM" and char not in _LETTER_LIKE
 
@@ -239,12 +242,14 @@ def _is_odd(word: str) -> bool:
         return True
     padded = f" {word} "
     return any(
-        _is_odd_within(*three) for three in zip(padded, padded[1:], padded[2:], strict=False)
+        _is_odd_within(padded[at - 1], padded[at], padded[at + 1]) for at in range(1, len(word) + 1)
     )
 
 
 def _is_odd_within(before: str, char: str, after: str) -> bool:
     """A capital, a sign or another alphabet within a word, or a mark with no letter below it."""
+    if char <= "\x7f" and before <= "\x7f":
+        return False
     if _is_odd_case(before, char, after):
         return True
     if unicodedata.category(char) == "Mn" and not _is_letter(before):
@@ -257,10 +262,9 @@ def _is_odd_within(before: str, char: str, after: str) -> bool:
 
 
 def _is_odd_case(before: str, char: str, after: str) -> bool:
-    if not char.isupper() or max(before, char) <= "\x7f":
-        return False
-    return before.islower() or (before.isupper() and after.islower())
+    return char.isupper() and (before.islower() or (before.isupper() and after.islower()))
 
 
+@cache
 def _script(letter: str) -> str:
     return unicodedata.name(letter, "?").split(" ", 1)[0]
