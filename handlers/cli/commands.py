@@ -13,11 +13,13 @@ from handlers.cli.display import pick
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_inputs, sightings
 from handlers.cli.session import (
+    LEFT_OPEN,
     Options,
     Session,
     existing_output,
     exit_status,
     finish,
+    is_simulated,
     load_recipe,
     parse,
     remember,
@@ -146,7 +148,8 @@ def _perform(
             try:
                 await work(current)  # type: ignore[misc]
             except _Declined:
-                code = 2
+                click.echo("nothing was submitted", err=as_json)
+                code = LEFT_OPEN
                 return
             code = finish(current)
 
@@ -196,8 +199,7 @@ def _confirm(work: Session, *, yes: bool) -> None:
     if yes or work.options.simulate or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
     with work.display.paused():
-        if not click.confirm("Go on?", default=False):
-            click.echo("nothing was submitted")
+        if not click.confirm("Go on?", default=False, err=True):
             raise _Declined
 
 
@@ -223,12 +225,13 @@ def status(out: Path, *, as_json: bool) -> int:
                 job=JOB, documents=store.count(JOB), batches=store.batches(JOB), now=utc_now()
             )
             pause = store.pause()
+            simulated = is_simulated(store)
         finally:
             store.close()
     if as_json:
         click.echo(json.dumps(json.loads(render_summary(summary))))
         return exit_status(summary)
-    display = pick(as_json=False)
+    display = pick(as_json=False, simulated=simulated)
     for line in _status_lines(summary):
         click.echo(line)
     if pause is not None and pause.until > utc_now():

@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -40,6 +41,9 @@ _SENTENCES = {
 }
 """Events that a person is told of; the others are for programs."""
 
+_ANY_WIDTH = 2000
+"""Columns of a table that goes to a file or a pipe: wider than any path (900 bytes at most)."""
+
 
 class Display(Protocol):
     """Listens to events; `refresh` is called when the numbers may have changed."""
@@ -53,6 +57,10 @@ class Display(Protocol):
     ) -> None: ...
     def tell(self, event: str, facts: dict[str, object]) -> None: ...
     def refresh(self, summary: Summary) -> None: ...
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal alone while the block runs, for a question."""
+        ...
+
     def finish(self, summary: Summary, *, out: str) -> None: ...
 
 
@@ -71,8 +79,9 @@ def _shown(value: object) -> str:
 class Lines:
     """Plain lines, for logs and pipes."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], *, simulated: bool = False) -> None:
         self._write = write
+        self._simulated = simulated
 
     def __enter__(self) -> Self:
         return self
@@ -93,11 +102,15 @@ class Lines:
     def refresh(self, summary: Summary) -> None:
         """Lines tell events, not numbers."""
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Nothing to pause."""
+        return nullcontext()
+
     def finish(self, summary: Summary, *, out: str) -> None:
         """Write the summary as a table."""
-        console = Console(file=sys.stdout, highlight=False)
+        console = Console(file=sys.stdout, highlight=False, width=_ANY_WIDTH)
         console.print(summary_table(summary))
-        console.print(Text(closing(summary, out)))
+        self._write(closing(summary, out, simulated=self._simulated))
 
 
 class JsonLines:
@@ -124,6 +137,10 @@ class JsonLines:
         """Write where the job stands."""
         self.tell("progressed", _numbers(summary))
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Nothing to pause."""
+        return nullcontext()
+
     def finish(self, summary: Summary, *, out: str) -> None:
         """Write the end."""
         self.tell("finished", {**_numbers(summary), "out": out})
@@ -132,8 +149,9 @@ class JsonLines:
 class LivePanel:
     """Numbers that stay in place on a terminal, with notable events scrolling above them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, simulated: bool = False) -> None:
         self._console = console
+        self._simulated = simulated
         self._started = time.monotonic()
         self._summary: Summary | None = None
         self._live = Live(
@@ -161,11 +179,18 @@ class LivePanel:
         """Show these numbers from now on."""
         self._summary = summary
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the panel off the terminal while the block runs."""
+        self._live.stop()
+        yield
+        self._live.start()
+
     def finish(self, summary: Summary, *, out: str) -> None:
         """Leave the summary behind."""
         self._live.stop()
         self._console.print(summary_table(summary))
-        self._console.print(Text(closing(summary, out)))
+        self._console.print(Text(closing(summary, out, simulated=self._simulated)))
 
     def _render(self) -> Group | Text:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
@@ -181,19 +206,19 @@ class LivePanel:
             f"[green]{numbers[DocumentStatus.REPORTED]:,}[/green]",
             f"[red]{numbers[DocumentStatus.FAILED]:,}[/red]",
             clock,
-            dollars(self._summary),
+            dollars(self._summary) + (" (simulated)" if self._simulated else ""),
         )
         return Group(table)
 
 
-def pick(*, as_json: bool) -> Display:
+def pick(*, as_json: bool, simulated: bool = False) -> Display:
     """The display that fits where the output goes."""
     if as_json:
         return JsonLines()
     console = Console(highlight=False)
     if console.is_terminal:
-        return LivePanel(console)
-    return Lines(lambda line: print(line, flush=True))
+        return LivePanel(console, simulated=simulated)
+    return Lines(lambda line: print(line, flush=True), simulated=simulated)
 
 
 def dollars(summary: Summary) -> str:
@@ -206,7 +231,7 @@ def dollars(summary: Summary) -> str:
 def summary_table(summary: Summary) -> Table:
     """The job in one small table, a row per group where there are several."""
     table = Table(box=None, pad_edge=False, show_edge=False)
-    table.add_column("group")
+    table.add_column("group")  # the only one that gives way on a narrow terminal
     for heading in (
         "reported",
         "truncated",
@@ -217,13 +242,13 @@ def summary_table(summary: Summary) -> Table:
         "cost",
         "saved",
     ):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     rows = list(summary.groups.items())
     for name, totals in (
         [*rows, ("all", summary.totals)] if len(rows) != 1 else [("all", rows[0][1])]
     ):
         table.add_row(
-            Text(escaped(name) or "(top)"),
+            Text(escaped(name) or "(top)", no_wrap=True, overflow="ellipsis"),
             f"{totals.reported:,}",
             f"{totals.truncated:,}",
             f"{totals.failed:,}",
@@ -236,7 +261,7 @@ def summary_table(summary: Summary) -> Table:
     return table
 
 
-def closing(summary: Summary, out: str) -> str:
+def closing(summary: Summary, out: str, *, simulated: bool) -> str:
     """The last line of a run."""
     counts = summary.documents
     failed = counts[DocumentStatus.FAILED]
@@ -245,7 +270,9 @@ def closing(summary: Summary, out: str) -> str:
         text += f", {failed:,} failed (why: {out}/failures.jsonl)"
     if summary.open:
         text += f", {summary.open:,} still open"
-    return f"{text}; cost {dollars(summary)}, reports in {out}"
+    cost = f"would cost {dollars(summary)}" if simulated else f"cost {dollars(summary)}"
+    text = escaped(f"{text}; {cost}, reports in {out}")
+    return f"{text} (simulated: nothing was spent)" if simulated else text
 
 
 def _numbers(summary: Summary) -> dict[str, object]:

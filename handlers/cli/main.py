@@ -1,16 +1,26 @@
 """The commands. What others script against: names, options, output and exit status."""
 
-import asyncio
 import os
+import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
 from handlers.cli import commands
 from handlers.cli.faults import Fault
+from handlers.cli.session import LEFT_OPEN
+from shared.domain.names import escaped
 
 _INTERRUPTED = 130
+_SHOW_CURSOR = b"\x1b[?25h"
+_GOODBYE = (
+    b"\ndocmill: interrupted; submitted batches go on at the provider, and the same command "
+    b"resumes from here\n"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -157,24 +167,37 @@ def simulate(
 
 def main() -> None:
     """Run a command and leave with its exit status."""
+    signal.signal(signal.SIGINT, _leave)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the locale can't say
     try:
         status_code = cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        message = error.format_message()
-        click.echo(f"docmill: {message}", err=True)
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort, asyncio.CancelledError):
-        click.echo(
-            "\ndocmill: interrupted; submitted batches go on at the provider, and the same command "
-            "resumes from here",
-            err=True,
-        )
         sys.stdout.flush()
-        os._exit(_INTERRUPTED)  # at once: nothing is left to save, and no thread is waited for
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(f"docmill: {escaped(error.format_message())}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _leave()
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        # Nobody reads any more; the interpreter must not try to flush once again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(LEFT_OPEN)
     sys.exit(status_code if isinstance(status_code, int) else 0)
+
+
+def _leave(_signal: int = 0, _frame: FrameType | None = None) -> NoReturn:
+    """Leave at once, from wherever it is: the state is safe at every moment, as for `kill -9`.
+
+    An exception would be held up: asyncio cancels its tasks first and waits for them.
+    """
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), _SHOW_CURSOR)
+    os.write(sys.stderr.fileno(), _GOODBYE)
+    os._exit(_INTERRUPTED)
 
 
 __all__ = ["Fault", "cli", "main"]

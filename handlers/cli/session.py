@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
-
 from handlers.cli.display import Display, pick
 from handlers.cli.faults import Fault
 from handlers.cli.simulator_process import simulator_process
+from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps
@@ -37,6 +36,7 @@ from shared.wiring.laptop import (
 from shared.wiring.settings import InvalidSettings, Settings
 
 DEFAULT_RECIPE = "project-analysis"
+LEFT_OPEN = 3
 _REFRESH_ON = frozenset(
     {"taken_in", "batch_submitted", "batch_collected", "batch_settled", "batch_checked"}
 )
@@ -118,12 +118,18 @@ def remembered(store: Store) -> Options:
     return Options(**found)
 
 
+def is_simulated(store: Store) -> bool:
+    """Whether the reports here are the simulator's."""
+    job = store.job(JOB)
+    if job is None or "options" not in job.settings:
+        return False
+    return bool(json.loads(job.settings["options"])["simulate"])
+
+
 def remember(store: Store, options: Options) -> None:
     """Save what was asked for. Raises Fault when the output belongs to another provider."""
     job = store.job(JOB) or Job(name=JOB, settings={})
-    if "options" in job.settings and json.loads(job.settings["options"])["simulate"] != (
-        options.simulate
-    ):
+    if any(store.count(JOB).values()) and is_simulated(store) != options.simulate:
         was, now = ("simulated", "real") if not options.simulate else ("real", "simulated")
         raise Fault(f"this output holds {was} reports and can't take {now} ones; use another --out")
     fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}
@@ -150,6 +156,8 @@ def translated_errors(out: Path | None = None) -> Iterator[None]:
             f"the provider refused the API key: {error}; set ANTHROPIC_API_KEY and run the same "
             "command again"
         ) from None
+    except BrokenPipeError:
+        raise
     except OSError as error:
         where = error.filename or out or "the output"
         raise Fault(
@@ -181,7 +189,7 @@ def session(
         options = asked(store)
         recipe = parse(options)
         begin(options)
-        display = stack.enter_context(pick(as_json=as_json))
+        display = stack.enter_context(pick(as_json=as_json, simulated=options.simulate))
         base_url, key = settings.base_url, settings.api_key
         if options.simulate:
             base_url = stack.enter_context(simulator_process(state_folder(out) / "simulator"))
@@ -245,5 +253,5 @@ def finish(work: Session) -> int:
 def exit_status(summary: Summary) -> int:
     """0: every document is reported; 1: some failed; 3: some are still open."""
     if summary.open:
-        return 3
+        return LEFT_OPEN
     return 1 if summary.documents[DocumentStatus.FAILED] else 0

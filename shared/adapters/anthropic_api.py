@@ -1,7 +1,8 @@
 """The Message Batches API through Anthropic's SDK: each call made once, each answer told apart.
 
 The SDK is imported when it is first called for: it takes two seconds and 75 MB. Its own retries are
-off everywhere, because only the engine knows which call may be repeated.
+off everywhere, because only the engine knows which call may be repeated. (Below the SDK, aiohttp
+sends a GET once more when a kept connection turns out to be dead; never a POST.)
 """
 
 import asyncio
@@ -27,8 +28,7 @@ from shared.domain.pause import PauseReason
 from shared.ports.batch_api import ApiError, Body, ProviderBatch, Unavailable
 
 if TYPE_CHECKING:
-    from anthropic import AsyncAnthropic
-    from anthropic._types import RequestOptions
+    from anthropic import AsyncAnthropic, RequestOptions
     from httpx2 import Response
 
 _BATCHES = "/v1/messages/batches"

@@ -42,7 +42,7 @@ from shared.domain.outcome import (
 from shared.domain.pause import PauseReason
 from shared.domain.policy import RESULTS_KEPT
 from shared.domain.polling import backoff
-from shared.domain.report import render_report
+from shared.domain.report import plain, render_report
 from shared.domain.totals import Totals
 from shared.ports.batch_api import NotFound, Refused, Unavailable
 from shared.ports.blobs import BlobUnreadable
@@ -365,7 +365,7 @@ def _finish(deps: Deps, reading: _Pass) -> Collected:
         reported=totals.reported,
         failed=totals.failed,
         retried=totals.retried,
-        cost_usd=str(totals.cost),
+        cost_usd=str(plain(totals.cost)),
     )
     return Collected.DONE
 

@@ -50,7 +50,8 @@ async def drive(
         polled = await poll(deps)
         if polled.unavailable is not None:
             _check_key(polled.unavailable)
-        for batch in deps.store.due(BatchStatus.ENDED, now=deps.clock(), limit=_ENDED_AT_ONCE):
+        due_by = deps.clock() + (_EVER if first else timedelta(0))
+        for batch in deps.store.due(BatchStatus.ENDED, now=due_by, limit=_ENDED_AT_ONCE):
             if await collect(deps, batch.id, take_over=first) is Collected.DONE:
                 publish(deps, job)
         await reconcile(deps)

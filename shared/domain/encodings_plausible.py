@@ -110,7 +110,7 @@ _WORD: Final = re.compile(r"[^\x00-\x20]*[^\x00-\x7f][^\x00-\x20]*")
 _LONGER_WORD: Final = re.compile(r"[^\W\d_\x00-\xbf]{2}")
 """Other scripts show in words; a lone letter of one is a sign read wrongly."""
 
-_SIGN_TOO_CLOSE: Final = re.compile(r"[^\W\d_][‚„¿¡≤≥≠]|[^\W\d_]{3}[¹²³]")
+_SIGN_TOO_CLOSE: Final = re.compile(r"[^\W\d_][‚„¿¡≤≥≠]|[^\W\d_]{3}[¹²³]|[¶¹²³¼½¾][^\W\d_]")
 _LETTER: Final = "[^\\W\\d_\x00-\x7fªºµ¹²³¼½¾]"
 _NEAR_DIGIT: Final = re.compile(rf"(?<![^\W\d_]){_LETTER}[0-9]|[0-9]{_LETTER}(?![^\W\d_])")
 _UNSPELLABLE: Final = re.compile(
@@ -132,7 +132,7 @@ def oddity(text: str, encoding: str) -> int | None:
     in its languages. None is too many: nobody wrote this."""
     if not is_clean(text):
         return None
-    characters = Counter(char for char in text if char > "\x7f")
+    characters = Counter({char: n for char, n in Counter(text).items() if char > "\x7f"})
     letters = Counter({char: n for char, n in characters.items() if _is_letter(char)})
     signs = characters - letters
     odd_signs = signs.total() - _share(signs, _SIGNS.__contains__)

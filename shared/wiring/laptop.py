@@ -52,9 +52,6 @@ def locked(out: Path) -> Iterator[None]:
     folder = state_folder(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        spool = folder / "spool"
-        shutil.rmtree(spool, ignore_errors=True)
-        spool.mkdir(exist_ok=True)
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise OutputUnusable(f"{out} can't be written: {error.strerror}") from error
@@ -66,9 +63,19 @@ def locked(out: Path) -> Iterator[None]:
                 raise OutputUnusable(f"{out} can't be locked: {error.strerror}") from error
             message = f"another docmill works on {out}; wait for it, or stop it first"
             raise OutputBusy(message) from error
+        _empty(folder / "spool")
         yield
     finally:
         os.close(handle)
+
+
+def _empty(spool: Path) -> None:
+    """Nobody else is here any more, so whatever lies in the spool was left by the dead."""
+    shutil.rmtree(spool, ignore_errors=True)
+    try:
+        spool.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputUnusable(f"{spool} can't be made: {error.strerror}") from error
 
 
 def open_store(out: Path) -> SqliteStore:

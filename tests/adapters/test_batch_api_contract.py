@@ -1,23 +1,20 @@
-"""One suite for both adapters of the Batches API: the SDK over HTTP, and the simulator's core."""
+"""What every BatchApi does: the SDK over HTTP to the simulator, and the simulator in process."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
-from shared.adapters.anthropic_api import AnthropicApi
 from shared.adapters.simulator.core import Simulator, SimulatorSettings
-from shared.adapters.simulator.faults import Call, Fault
+from shared.adapters.simulator.faults import Call, Fault, Faults
 from shared.adapters.simulator.messages import Cut
-from shared.adapters.simulator.server import Clock, running_simulator
+from shared.adapters.simulator.server import Clock, serving
 from shared.adapters.simulator_api import SimulatorApi
-from shared.app.spool import Spool
-from shared.domain.bitmap import Bitmap
+from shared.domain.batch import Counts
 from shared.domain.ids import ProviderId
 from shared.domain.pause import PauseReason
 from shared.ports.batch_api import (
@@ -29,223 +26,319 @@ from shared.ports.batch_api import (
     Refused,
     Unavailable,
 )
+from tests.adapters.api_server import Content, api
 
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+NOBODY = ProviderId("msgbatch_nobody")
+
+
+def body(*custom_ids: str) -> Content:
+    """A create call's body, one small request per id, in several pieces."""
+    params = {
+        "model": "claude-opus-4-6",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    rows = [msgspec.json.encode({"custom_id": one, "params": params}) for one in custom_ids]
+    return Content(pieces=[b'{"requests":[', b",".join(rows), b"]}"])
 
 
 @dataclass
-class World:
-    """A provider, and a way to an API of it."""
+class Provider:
+    """An adapter, and the levers of what is behind it."""
 
+    api: BatchApi
     simulator: Simulator
     clock: Clock
-    connect: Callable[[], "AsyncApi"]
-    folder: Path
 
-    def use(self, work: Callable[[BatchApi], Awaitable[object]]) -> object:
-        """Run asynchronous work on the API."""
+    async def create(self, *custom_ids: str) -> ProviderBatch:
+        return await self.api.create(body(*custom_ids or ("a", "b")), betas=[])
 
-        async def main() -> object:
-            async with self.connect() as api:
-                return await work(api)
+    async def listed(self, since: datetime) -> list[ProviderId]:
+        return [batch.id async for batch in self.api.created_since(since)]
 
-        return asyncio.run(main())
+    async def results(self, provider_id: ProviderId) -> list[bytes]:
+        return [line async for lines in self.api.results(provider_id) for line in lines]
 
-    async def create(
-        self, api: BatchApi, count: int = 2, *, size: int = 10, betas: tuple[str, ...] = ()
-    ) -> ProviderBatch:
-        """Submit a batch of so many requests."""
-        with Spool(self.folder) as spool:
-            for number in range(count):
-                params = {
-                    "model": "claude-opus-4-6",
-                    "max_tokens": 300_000 if betas else 100,
-                    "messages": [{"role": "user", "content": "x" * size}],
-                }
-                spool.add(json.dumps({"custom_id": f"r{number}", "params": params}).encode())
-            return await api.create(spool.body(Bitmap()), betas=betas)
-
-    def fault(self, call: Call, **how: object) -> None:
+    def fault(
+        self,
+        call: Call,
+        *,
+        status: int | None = None,
+        cut: Cut | None = None,
+        message: str = "simulated",
+        code: str | None = None,
+        retry_after: str | None = None,
+        lines: int = 0,
+    ) -> None:
         """Let the next call of a kind go wrong."""
-        self.simulator.faults.script.append(Fault(call=call, **how))  # type: ignore[arg-type]
-
-
-AsyncApi = AnthropicApi
-
-
-@pytest.fixture(params=["sdk", "core"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    settings = SimulatorSettings(duration_s=60)
-    if request.param == "core":
-        simulator, clock = Simulator(settings=settings), Clock()
-
-        @asynccontextmanager
-        async def direct() -> AsyncIterator[SimulatorApi]:
-            yield SimulatorApi(simulator, clock.now)
-
-        yield World(simulator, clock, direct, tmp_path)  # type: ignore[arg-type]
-        return
-    with running_simulator(settings=settings) as running:
-        yield World(
-            running.simulator,
-            running.clock,
-            lambda: AnthropicApi(api_key="sk-canary", base_url=running.base_url),
-            tmp_path,
+        self.simulator.faults.script.append(
+            Fault(
+                call=call,
+                status=status,
+                cut=cut,
+                message=message,
+                error_code=code,
+                retry_after=retry_after,
+                lines=lines,
+            )
         )
 
 
-async def lines_of(api: BatchApi, provider_id: ProviderId) -> list[bytes]:
-    return [line async for lines in api.results(provider_id) for line in lines]
+Trial = Callable[[Provider], Awaitable[None]]
+Run = Callable[[Trial], None]
 
 
-def test_a_batch_is_created_looked_at_and_read(world: World) -> None:
-    async def work(api: BatchApi) -> None:
-        created = await world.create(api, 3)
-        assert created.processing_status is ProcessingStatus.IN_PROGRESS
-        assert created.counts.total == 3
-        assert created.expires_at - created.created_at == timedelta(hours=24)
-        world.clock.advance(61)
-        ended = await api.retrieve(created.id)
+@asynccontextmanager
+async def over_http(simulator: Simulator, clock: Clock) -> AsyncIterator[BatchApi]:
+    async with serving(simulator, clock=clock) as url, api(url, page_size=2) as adapter:
+        yield adapter
+
+
+@asynccontextmanager
+async def in_process(simulator: Simulator, clock: Clock) -> AsyncIterator[BatchApi]:
+    yield SimulatorApi(simulator, clock.now)
+
+
+@pytest.fixture(params=[over_http, in_process])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a trial on a fresh provider whose batches take a minute."""
+
+    def run_trial(trial: Trial) -> None:
+        async def main() -> None:
+            simulator = Simulator(
+                seed=1, settings=SimulatorSettings(duration_s=60), faults=Faults()
+            )
+            clock = Clock()
+            async with asyncio.timeout(30), request.param(simulator, clock) as adapter:
+                await trial(Provider(adapter, simulator, clock))
+
+        asyncio.run(main())
+
+    return run_trial
+
+
+def test_a_batch_lives_from_create_to_its_results(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = await provider.create("a", "b", "c")
+        assert made.processing_status is ProcessingStatus.IN_PROGRESS
+        assert made.counts == Counts(processing=3)
+        assert made.expires_at - made.created_at == timedelta(hours=24)
+        assert (made.ended_at, made.results_url) == (None, None)
+        assert await provider.api.retrieve(made.id) == made
+        provider.clock.advance(61)
+        ended = await provider.api.retrieve(made.id)
         assert ended.processing_status is ProcessingStatus.ENDED
-        assert ended.counts.succeeded == 3
-        found = {json.loads(line)["custom_id"] for line in await lines_of(api, created.id)}
-        assert found == {"r0", "r1", "r2"}
+        assert ended.counts == Counts(succeeded=3)
+        assert ended.ended_at is not None
+        assert ended.ended_at.tzinfo is not None
+        lines = await provider.results(made.id)
+        assert sorted(msgspec.json.decode(line)["custom_id"] for line in lines) == ["a", "b", "c"]
+        assert not any(line.endswith(b"\n") for line in lines)
 
-    world.use(work)
-
-
-def test_betas_go_with_the_batch(world: World) -> None:
-    async def work(api: BatchApi) -> None:
-        created = await world.create(api, betas=("output-300k-2026-03-24",))
-        world.clock.advance(61)
-        assert (await api.retrieve(created.id)).counts.succeeded == 2
-
-    world.use(work)
+    run(trial)
 
 
-def test_the_listing_is_complete_newest_first_and_ends_at_the_time_asked_for(
-    world: World,
-) -> None:
-    async def work(api: BatchApi) -> None:
-        old = await world.create(api)
-        world.clock.advance(3600)
-        new = [(await world.create(api)).id for _ in range(3)]
-        everything = [batch.id async for batch in api.created_since(LONG_AGO)]
-        assert everything == [*reversed(new), old.id]
-        since = old.created_at + timedelta(minutes=30)
-        assert [batch.id async for batch in api.created_since(since)] == new[::-1]
-
-    world.use(work)
-
-
-def test_a_cancel_is_taken(world: World) -> None:
-    async def work(api: BatchApi) -> None:
-        created = await world.create(api)
-        canceling = await api.cancel(created.id)
+def test_a_canceled_batch_ends(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = await provider.create()
+        canceling = await provider.api.cancel(made.id)
         assert canceling.processing_status is ProcessingStatus.CANCELING
+        provider.clock.advance(1)
+        ended = await provider.api.retrieve(made.id)
+        assert ended.processing_status is ProcessingStatus.ENDED
+        assert ended.counts.total == 2
 
-    world.use(work)
+    run(trial)
 
 
-def test_an_unknown_batch_and_early_results_are_not_found(world: World) -> None:
-    async def work(api: BatchApi) -> None:
+def test_betas_reach_the_provider(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        params = {"model": "claude-opus-4-6", "max_tokens": 300_000}
+        params |= {"messages": [{"role": "user", "content": "Hi"}]}
+        large = msgspec.json.encode({"requests": [{"custom_id": "a", "params": params}]})
+        for betas in ([], ["other-2026-01-01", "output-300k-2026-03-24"]):
+            made = await provider.api.create(Content(pieces=[large]), betas=betas)
+            provider.clock.advance(61)
+            ended = await provider.api.retrieve(made.id)
+            assert ended.counts == (Counts(succeeded=1) if betas else Counts(errored=1))
+
+    run(trial)
+
+
+def test_the_same_body_can_be_sent_again(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        again = body("a")
+        provider.fault(Call.CREATE, status=529)
+        with pytest.raises(Unavailable):
+            await provider.api.create(again, betas=[])
+        assert (await provider.api.create(again, betas=[])).counts.total == 1
+
+    run(trial)
+
+
+def test_listings_go_over_all_pages_newest_first_down_to_the_time_asked_for(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = []
+        for _ in range(5):
+            made.append(await provider.create())
+            provider.clock.advance(1)
+        ids = [batch.id for batch in reversed(made)]
+        assert await provider.listed(made[0].created_at) == ids
+        assert await provider.listed(made[2].created_at) == ids[:3]
+        assert await provider.listed(provider.clock.now()) == []
+
+    run(trial)
+
+
+def test_a_listing_can_be_left_early(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = [await provider.create() for _ in range(3)]
+        async for batch in provider.api.created_since(made[0].created_at):
+            assert batch.id == made[-1].id
+            break
+
+    run(trial)
+
+
+def test_what_is_not_there_is_not_found(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
         with pytest.raises(NotFound):
-            await api.retrieve(ProviderId("msgbatch_nobody"))
-        created = await world.create(api)
-        with pytest.raises((NotFound, Unavailable)):
-            await lines_of(api, created.id)
+            await provider.api.retrieve(NOBODY)
+        with pytest.raises(NotFound):
+            await provider.api.cancel(NOBODY)
+        with pytest.raises(NotFound):
+            await provider.results(NOBODY)
+        made = await provider.create()
+        with pytest.raises(NotFound, match="has no available results"):
+            await provider.results(made.id)
 
-    world.use(work)
+    run(trial)
+
+
+def test_what_the_provider_finds_wrong_is_refused_with_its_type_and_message(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        with pytest.raises(Refused, match="unique within a batch") as caught:
+            await provider.create("same", "same")
+        assert caught.value.type == "invalid_request_error"
+        for status, kind in ((400, "invalid_request_error"), (413, "request_too_large")):
+            provider.fault(Call.CREATE, status=status)
+            with pytest.raises(Refused) as caught:
+                await provider.create()
+            assert caught.value.type == kind
+        assert provider.simulator.batches == {}
+
+    run(trial)
 
 
 @pytest.mark.parametrize(
-    ("fault", "expected"),
+    ("status", "code", "message", "reason"),
     [
-        ({"status": 400}, Refused),
-        ({"status": 413}, Refused),
-        ({"status": 401}, Unavailable),
-        ({"status": 402}, Unavailable),
-        ({"status": 429}, Unavailable),
-        ({"status": 529}, Unavailable),
-        ({"status": 500}, InDoubt),
-        ({"status": 504}, InDoubt),
-        ({"cut": Cut.BEFORE}, InDoubt),
-        ({"cut": Cut.AFTER}, InDoubt),
+        (401, None, "", PauseReason.CREDENTIALS),
+        (403, None, "", PauseReason.CREDENTIALS),
+        (402, None, "", PauseReason.SPEND_LIMIT),
+        (400, None, "You have reached your specified API usage limits.", PauseReason.SPEND_LIMIT),
+        (429, None, "", PauseReason.RATE_LIMIT),
+        (429, "enforced_spend_limit_reached", "", PauseReason.SPEND_LIMIT),
+        (529, None, "", PauseReason.OVERLOADED),
     ],
 )
-def test_each_way_that_create_goes_wrong_is_told_apart_and_called_once(
-    world: World, fault: dict[str, object], expected: type[Exception]
+def test_a_create_that_may_succeed_later_says_why_and_when(
+    run: Run, status: int, code: str | None, message: str, reason: PauseReason
 ) -> None:
-    async def work(api: BatchApi) -> None:
-        world.fault(Call.CREATE, **fault)
-        with pytest.raises(expected) as caught:
-            await world.create(api)
-        assert "sk-canary" not in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-    world.use(work)
-    assert world.simulator.calls[Call.CREATE] == 1
-    assert len(world.simulator.batches) == (fault.get("cut") is Cut.AFTER)
-
-
-@pytest.mark.parametrize("status", [429, 500, 504, 529])
-def test_a_look_that_fails_for_the_moment_can_be_repeated(world: World, status: int) -> None:
-    async def work(api: BatchApi) -> None:
-        created = await world.create(api)
-        world.fault(Call.RETRIEVE, status=status)
-        with pytest.raises(Unavailable):
-            await api.retrieve(created.id)
-        assert (await api.retrieve(created.id)).id == created.id
-
-    world.use(work)
-
-
-def test_what_the_server_asks_to_wait_is_passed_on(world: World) -> None:
-    async def work(api: BatchApi) -> None:
-        world.fault(Call.CREATE, status=429, retry_after="17")
+    async def trial(provider: Provider) -> None:
+        provider.fault(
+            Call.CREATE, status=status, code=code, message=message or "no", retry_after="30"
+        )
         with pytest.raises(Unavailable) as caught:
-            await world.create(api)
-        assert caught.value.retry_after == timedelta(seconds=17)
-        assert caught.value.reason is PauseReason.RATE_LIMIT
+            await provider.create()
+        assert (caught.value.reason, caught.value.retry_after) == (reason, timedelta(seconds=30))
+        assert provider.simulator.batches == {}
+        assert provider.simulator.calls == {Call.CREATE: 1}
 
-    world.use(work)
-
-
-@pytest.mark.parametrize("limit", ["tier_limit", "spend_limit"])
-def test_spend_limits_wait_for_the_person(world: World, limit: str) -> None:
-    async def work(api: BatchApi) -> None:
-        setattr(world.simulator.faults, limit, True)
-        with pytest.raises(Unavailable) as caught:
-            await world.create(api)
-        assert caught.value.reason is PauseReason.SPEND_LIMIT
-
-    world.use(work)
+    run(trial)
 
 
-def test_a_stream_that_is_cut_gives_its_whole_lines_and_says_so(world: World) -> None:
-    async def work(api: BatchApi) -> list[bytes]:
-        created = await world.create(api, 10)
-        world.clock.advance(61)
-        world.fault(Call.RESULTS, cut=Cut.MID_LINE, lines=4)
-        seen: list[bytes] = []
+@pytest.mark.parametrize(("cut", "made"), [(Cut.BEFORE, 0), (Cut.AFTER, 1)])
+def test_a_create_without_an_answer_is_in_doubt_whether_it_was_done_or_not(
+    run: Run, cut: Cut, made: int
+) -> None:
+    async def trial(provider: Provider) -> None:
+        assert await provider.listed(provider.clock.now()) == []  # leaves a connection to be used
+        provider.fault(Call.CREATE, cut=cut)
+        with pytest.raises(InDoubt):
+            await provider.create()
+        assert len(provider.simulator.batches) == made
+        assert provider.simulator.calls == {Call.LIST: 1, Call.CREATE: 1}
+
+    run(trial)
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_a_create_that_ends_in_server_trouble_is_in_doubt(run: Run, status: int) -> None:
+    async def trial(provider: Provider) -> None:
+        provider.fault(Call.CREATE, status=status)
+        with pytest.raises(InDoubt):
+            await provider.create()
+        assert provider.simulator.calls == {Call.CREATE: 1}
+
+    run(trial)
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"cut": Cut.BEFORE}, {"cut": Cut.AFTER}])
+def test_other_calls_without_a_telling_answer_are_unavailable(
+    run: Run, how: dict[str, object]
+) -> None:
+    async def trial(provider: Provider) -> None:
+        made = await provider.create()
+        uses: dict[Call, Callable[[], Awaitable[object]]] = {
+            Call.RETRIEVE: lambda: provider.api.retrieve(made.id),
+            Call.CANCEL: lambda: provider.api.cancel(made.id),
+            Call.LIST: lambda: provider.listed(made.created_at),
+            Call.RESULTS: lambda: provider.results(made.id),
+        }
+        for call, use in uses.items():
+            for _ in range(2):  # aiohttp itself repeats a GET whose kept connection breaks
+                provider.fault(call, **how)  # type: ignore[arg-type]
+            with pytest.raises(Unavailable) as caught:
+                await use()
+            provider.simulator.faults.script.clear()
+            assert caught.value.reason is PauseReason.UNREACHABLE
+
+    run(trial)
+
+
+def test_a_stream_cut_in_mid_line_gives_its_whole_lines_and_then_fails(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = await provider.create(*(f"r{n}" for n in range(10)))
+        provider.clock.advance(61)
+        whole = await provider.results(made.id)
+        provider.fault(Call.RESULTS, cut=Cut.MID_LINE, lines=6)
+        found: list[bytes] = []
         with pytest.raises(Unavailable):  # noqa: PT012 - lines come before the cut
-            async for lines in api.results(created.id):
-                seen.extend(lines)
-        return seen
+            async for lines in provider.api.results(made.id):
+                found += lines
+        assert found == whole[:6]
 
-    seen = world.use(work)
-    assert isinstance(seen, list)
-    assert all(json.loads(line)["custom_id"] for line in seen)
-    assert len(seen) <= 4
+    run(trial)
 
 
-def test_a_reader_that_stops_early_leaves_nothing_open(world: World) -> None:
-    async def work(api: BatchApi) -> None:
-        created = await world.create(api, 50)
-        world.clock.advance(61)
-        stream = api.results(created.id)
-        await anext(stream)
-        await stream.aclose()
-        assert len(await lines_of(api, created.id)) == 50
+def test_a_stream_that_ends_too_soon_at_a_line_end_can_not_be_seen(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = await provider.create(*(f"r{n}" for n in range(10)))
+        provider.clock.advance(61)
+        provider.fault(Call.RESULTS, cut=Cut.LINE_END, lines=6)
+        assert len(await provider.results(made.id)) == 6
 
-    world.use(work)
+    run(trial)
+
+
+def test_results_can_be_left_early(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        made = await provider.create(*(f"r{n}" for n in range(300)))
+        provider.clock.advance(61)
+        stream = provider.api.results(made.id)
+        async with aclosing(stream):
+            assert await anext(stream)
+        assert len(await provider.results(made.id)) == 300
+
+    run(trial)

@@ -387,6 +387,24 @@ def test_collecting_that_runs_out_of_time_goes_on_where_it_was(home: Home) -> No
     assert only(home, REPORTED)
 
 
+def test_a_process_that_dies_in_collect_holds_nobody_up(home: Home) -> None:
+    fill(home, 3)
+    home.see()
+    real = home.deps.reports.write_many
+
+    def dies(items: object) -> None:
+        raise KeyboardInterrupt
+
+    home.deps.reports.write_many = dies  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        run(home)
+    home.deps.reports.write_many = real  # type: ignore[method-assign]
+    before = home.now
+    run(home)
+    assert only(home, REPORTED)
+    assert home.now - before < timedelta(seconds=5)
+
+
 def test_a_message_that_comes_twice_collects_once(home: Home) -> None:
     fill(home, 3)
     home.see()

@@ -1,4 +1,4 @@
-"""The AWS home for tests: moto over HTTP, a simulator, and the test in Lambda's and the timers' place."""
+"""The AWS home for tests: moto over HTTP and a simulator; the test stands in for the triggers."""
 
 import json
 import logging

@@ -1,15 +1,44 @@
 """The AWS home from upload to report, on moto: S3, SQS and DynamoDB over HTTP."""
 
+import json
 import random
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 
-from handlers import intake
+from handlers import collect, intake, poll, reconcile, submit
+from handlers.cli import commands
+from handlers.events import sqs_records, uploaded_keys
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
-from tests.handlers.aws_home import JOB, Cloud, Message, cloud, moto_server, sqs_event, tens
+from shared.domain.ids import JobName
+from shared.wiring.aws import home
+from tests.handlers.aws_home import (
+    EVENTS,
+    JOB,
+    Cloud,
+    Message,
+    cloud,
+    load,
+    moto_server,
+    sqs_event,
+    tens,
+)
 
+RECIPE = b"""---
+model: claude-opus-4-6
+max_tokens: 1000
+---
+Write the minutes of:
+
+{{ document.text }}
+"""
 FOLDERS = ("data", "legal/contracts", "platform/core", "support", "web")
 
 
@@ -56,20 +85,26 @@ def test_500_uploads_become_500_reports_and_none_is_paid_for_twice(aws: Cloud) -
     aws.upload(in_job(again))
 
     arrived = [message for messages in aws.taken(aws.uploads) for message in messages]
-    assert len(arrived) in (550, 551)  # with S3's test event
+    assert len(arrived) in {550, 551}  # with S3's test event
     rng = random.Random(7)
     late, early = arrived[:20], arrived[20:]
     rng.shuffle(early)
     redelivered = early[:60]
     order: list[Message] = early + redelivered
-    for messages in tens(order):
-        rng.shuffle(messages)
-        assert intake.handler(sqs_event(messages), aws.invocation) == {"batchItemFailures": []}
+    none = {"batchItemFailures": []}
+    with ThreadPoolExecutor(4) as lambdas:
+        answers = lambdas.map(
+            lambda messages: intake.handler(sqs_event(messages), aws.invocation), tens(order)
+        )
+        assert all(answer == none for answer in answers)
     aws.upload({f"{JOB}/_READY": b""})
     assert aws.take_uploads() == []
     aws.tick()
     for messages in tens(late + redelivered[:20]):
         assert aws.invoke(intake.handler, aws.uploads, messages) == []
+    aws.settle()
+    for messages in tens(late + redelivered[:20]):
+        assert intake.handler(sqs_event(messages), aws.invocation) == none
     summary = aws.settle()
 
     assert aws.reports() == {f"{path}.md" for path in documents}
@@ -85,3 +120,280 @@ def test_500_uploads_become_500_reports_and_none_is_paid_for_twice(aws: Cloud) -
     assert summary["requests"]["reported"] == 500
     assert set(summary["groups"]) == set(FOLDERS)
     assert {batch["status"] for batch in summary["batches"]} == {"collected"}
+
+
+def test_both_homes_make_equal_reports(
+    aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = EVENTS / "documents"
+    samples = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    aws.upload(in_job(samples))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    theirs = aws.settle()
+
+    out = tmp_path / "out"
+    status = run_on_laptop(folder, out)
+    ours = json.loads((out / "summary.json").read_bytes())
+
+    reports = {path.relative_to(out).as_posix() for path in out.rglob("*.md")}
+    assert reports == aws.reports()
+    assert len(reports) >= 12
+    for path in reports:
+        assert comparable(aws.output_of(f"{JOB}/{path}")) == comparable((out / path).read_bytes())
+    for key in ("documents", "requests", "tokens", "cost_usd", "groups"):
+        assert theirs[key] == ours[key]
+    failures = [json.loads(line) for line in (out / "failures.jsonl").read_bytes().splitlines()]
+    assert aws.failures() == failures
+    assert status == bool(failures)
+
+
+def run_on_laptop(folder: Path, out: Path) -> int:
+    return commands.run(
+        (str(folder),),
+        out,
+        recipe=JOB,
+        model=None,
+        group_by=None,
+        poll_interval=0.05,
+        max_attempts=None,
+        wait=True,
+        simulate=False,
+        yes=True,
+        as_json=True,
+    )
+
+
+def comparable(report: bytes) -> list[bytes]:
+    """A report without what names the batch it came with."""
+    names = (b"custom_id: ", b"batch: ")
+    lines = report.splitlines()
+    assert sum(line.startswith(names) for line in lines) == 2
+    return [line for line in lines if not line.startswith(names)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sqs-s3-put.json",
+        "sqs-s3-batch.json",
+        "s3-put.json",
+        "s3-put-url-encoded-key.json",
+        "s3-test-event.json",
+    ],
+)
+def test_real_payloads_are_taken_in(aws: Cloud, name: str) -> None:
+    event = load(name)
+    if not name.startswith("sqs-"):
+        event = wrapped(event)
+    keys = {key for record in sqs_records(event) for key in uploaded_keys(record.body)}
+    aws.upload({key: key.encode() for key in keys})
+
+    assert intake.handler(event, aws.invocation) == {"batchItemFailures": []}
+
+    waiting = [d.path for g in home().store.groups() for d in home().store.waiting(g.job, g.name)]
+    assert {f"{JOB}/{path}" for path in waiting} == keys
+    assert len(waiting) == len(keys)
+
+
+def wrapped(event: dict[str, Any]) -> dict[str, Any]:
+    body = json.dumps(event)
+    return sqs_event([{"MessageId": "m", "ReceiptHandle": "r", "Body": body, "MD5OfBody": ""}])
+
+
+def test_an_event_for_an_object_that_is_gone_is_passed_over(aws: Cloud) -> None:
+    assert intake.handler(load("sqs-s3-put.json"), aws.invocation) == {"batchItemFailures": []}
+    assert list(home().store.groups()) == []
+
+
+def test_a_poison_record_comes_back_and_the_others_are_taken(aws: Cloud) -> None:
+    event = load("sqs-poison.json")
+    poison, good = sqs_records(event)
+    [key] = uploaded_keys(good.body)
+    aws.upload({key: b"# Fiscalwise"})
+
+    failed = intake.handler(event, aws.invocation)
+
+    assert failed == {"batchItemFailures": [{"itemIdentifier": poison.message_id}]}
+    path = key.removeprefix(f"{JOB}/")
+    assert list(home().store.documents(JobName(JOB), [path])) == [path]
+
+
+def test_a_poison_record_to_collect_comes_back(aws: Cloud) -> None:
+    failed = collect.handler(load("sqs-poison.json"), aws.invocation)
+    ids = [record.message_id for record in sqs_records(load("sqs-poison.json"))]
+    assert [item["itemIdentifier"] for item in failed["batchItemFailures"]] == ids
+
+
+def test_a_batch_nobody_knows_is_nothing_to_collect(aws: Cloud) -> None:
+    assert collect.handler(load("sqs-collect.json"), aws.invocation) == {"batchItemFailures": []}
+
+
+def test_a_job_without_a_recipe_fails_clearly_and_starts_once_one_arrives(aws: Cloud) -> None:
+    documents = readmes(5)
+    aws.upload(in_job(documents, "minutes"))
+    aws.upload({"minutes/_READY": b""})
+    assert aws.take_uploads() == []
+    aws.tick()
+
+    [failure] = aws.failures("minutes")
+    assert failure["path"] == "_recipe.md"
+    assert failure["type"] == "recipe_missing"
+    assert "minutes/_recipe.md" in failure["message"]
+    assert aws.paid() == []
+    assert aws.summary("minutes")["documents"]["waiting"] == 5
+
+    aws.upload({"minutes/_recipe.md": RECIPE})
+    assert aws.take_uploads() == []
+    aws.upload({"minutes/_READY": b""})
+    assert aws.take_uploads() == []
+    aws.settle("minutes")
+
+    assert aws.reports("minutes") == {f"{path}.md" for path in documents}
+    assert aws.failures("minutes") == []
+    assert len(aws.paid()) == 5
+
+
+def test_ticks_that_overlap_pay_once(aws: Cloud) -> None:
+    documents = readmes(20)
+    aws.upload(in_job(documents))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    with ThreadPoolExecutor(3) as lambdas:
+        ticks = [lambdas.submit(submit.handler, {}, aws.invocation) for _ in range(3)]
+        assert sum(tick.result()["requests"] for tick in ticks) == 20
+    aws.settle()
+    assert aws.reports() == {f"{path}.md" for path in documents}
+    assert len(aws.paid()) == 20
+
+
+def test_ready_closes_the_group_of_its_folder_only(aws: Cloud) -> None:
+    aws.upload(in_job({"data/a.md": b"# A", "web/b.md": b"# B"}))
+    assert aws.take_uploads() == []
+    aws.tick()
+    assert aws.paid() == []
+
+    aws.upload({f"{JOB}/data/_READY": b""})
+    assert aws.take_uploads() == []
+    assert submit.handler({}, aws.invocation)["requests"] == 1
+    assert submit.handler({}, aws.invocation)["requests"] == 0
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    aws.settle()
+    assert aws.reports() == {"data/a.md.md", "web/b.md.md"}
+    assert len(aws.paid()) == 2
+
+
+def test_a_changed_object_is_reported_anew_and_an_unchanged_one_is_not(aws: Cloud) -> None:
+    before, after = b"# One", b"# One, and much that is new since then"
+    aws.upload(in_job({"a.md": before, "b.md": before, "c.md": before}))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    aws.settle()
+    first = {name: aws.output_of(f"{JOB}/{name}.md.md") for name in "abc"}
+    assert len(aws.paid()) == 3
+
+    aws.upload(in_job({"a.md": after, "b.md": before}))
+    upload_in_parts(aws, f"{JOB}/c.md", before)
+    assert aws.take_uploads() == []
+    aws.settle()
+
+    assert len(aws.paid()) == 4
+    second = {name: aws.output_of(f"{JOB}/{name}.md.md") for name in "abc"}
+    assert {name for name in "abc" if first[name] != second[name]} == {"a"}
+
+
+def upload_in_parts(aws: Cloud, key: str, data: bytes) -> None:
+    """The same content under another etag."""
+    where = {"Bucket": aws.input, "Key": key}
+    upload = aws.s3.create_multipart_upload(**where)["UploadId"]
+    part = aws.s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=data)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    aws.s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
+
+
+def test_awkward_keys_keep_their_names(aws: Cloud) -> None:
+    documents = {
+        path: f"# {n}".encode()
+        for n, path in enumerate(
+            [
+                "two  spaces/ leading.md",
+                "quotes/\"double\" and 'single'.md",
+                "合同/采购 协议（终稿）.txt",
+                "signs/a+b %2B 100% & c=d?e#f.md",
+                "accents/cafe\u0301 Müller.md",
+                "no extension",
+            ]
+        )
+    }
+    aws.upload(in_job(documents))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    aws.settle()
+    assert aws.reports() == {f"{path}.md" for path in documents}
+    for path in documents:
+        header = aws.output_of(f"{JOB}/{path}.md").split(b"---\n")[1]
+        assert yaml.safe_load(header)["document"] == path
+
+
+def test_an_object_outside_any_job_fails_where_somebody_sees_it(aws: Cloud) -> None:
+    aws.upload({"stray.md": b"# Stray"})
+    assert aws.take_uploads() == []
+    aws.tick()
+    [failure] = aws.failures("_unplaced")
+    assert (failure["path"], failure["type"]) == ("stray.md", "no_job")
+
+
+def test_collecting_that_runs_out_of_time_goes_on_in_another_invocation(
+    aws: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.app.collect._FLUSH_LINES", 5)
+    documents = {f"{n}.md": b"# %d" % n for n in range(12)}
+    aws.upload(in_job(documents))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    submit.handler({}, aws.invocation)
+    deadline = time.monotonic() + 20
+    while not poll.handler({}, aws.invocation)["ended"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    [messages] = aws.taken(aws.collects)
+    aws.invocation.remaining_ms = 0
+    assert aws.invoke(collect.handler, aws.collects, messages) == []
+    assert 0 < len(aws.reports()) < 12
+
+    aws.invocation.remaining_ms = 300_000
+    assert aws.collect() == 1
+    reconcile.handler({}, aws.invocation)
+    assert len(aws.reports()) == 12
+    assert aws.summary()["requests"]["reported"] == 12
+    assert len(aws.paid()) == 12
+
+
+def test_a_lost_collect_message_is_queued_again_by_reconcile(aws: Cloud) -> None:
+    aws.upload(in_job({"a.md": b"# A"}))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    submit.handler({}, aws.invocation)
+    deadline = time.monotonic() + 20
+    while not poll.handler({}, aws.invocation)["ended"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [[lost]] = aws.taken(aws.collects)
+    aws.sqs.delete_message(QueueUrl=aws.collects, ReceiptHandle=lost["ReceiptHandle"])
+
+    assert reconcile.handler({}, aws.invocation)["to_collect"] == 1
+    assert aws.collect() == 1
+    assert aws.reports() == {"a.md.md"}
+
+
+@pytest.mark.parametrize("timer", [submit, poll, reconcile])
+def test_timers_take_the_schedulers_event(aws: Cloud, timer: ModuleType) -> None:
+    counts = timer.handler(load("scheduler-tick.json"), aws.invocation)
+    assert counts
+    assert not any(counts.values())

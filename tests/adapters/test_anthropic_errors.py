@@ -1,0 +1,88 @@
+"""What answers mean, without a server."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from shared.adapters.anthropic_errors import Answer, Call, from_answer, one_line, retry_after
+from shared.domain.pause import PauseReason
+from shared.ports.batch_api import InDoubt, NotFound, Refused, Unavailable
+
+NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"retry-after": "10"}, 10),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "-3"}, 0),
+        ({"retry-after": "Tue, 24 Nov 2026 10:01:30 GMT"}, 90),
+        ({"retry-after": "Tue, 24 Nov 2026 10:01:30 -0000"}, 90),
+        ({"retry-after": "Tue, 24 Nov 2026 09:00:00 GMT"}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "1e300"}, 86_400),
+        ({"retry-after": "Fri, 24 Nov 9999 10:01:30 GMT"}, 86_400),
+        ({"retry-after": ""}, None),
+        ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "x", "retry-after": "9"}, 9),
+    ],
+)
+def test_retry_after_is_read_in_every_form(headers: dict[str, str], expected: float | None) -> None:
+    wanted = None if expected is None else timedelta(seconds=expected)
+    assert retry_after(headers, now=NOW) == wanted
+
+
+@pytest.mark.parametrize("call", list(Call))
+@pytest.mark.parametrize("status", range(300, 600))
+def test_every_status_of_every_call_means_something(status: int, call: Call) -> None:
+    error = from_answer(Answer(status=status, headers={}, body=b""), call, now=NOW)
+    if call is not Call.CREATE:
+        assert not isinstance(error, InDoubt)
+    elif status >= 500 and status != 529:
+        assert isinstance(error, InDoubt)
+    if status == 404:
+        refused = call in (Call.CREATE, Call.LIST)
+        assert isinstance(error, Refused if refused else NotFound)
+    assert str(status) in error.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'"x"', b'{"error":null}', b'{"error":{"type":5}}', b"\xff", b"[" * 9999],
+)
+def test_bodies_of_any_shape_are_survived(body: bytes) -> None:
+    error = from_answer(Answer(status=400, headers={}, body=body), Call.CREATE, now=NOW)
+    assert isinstance(error, Refused)
+    assert error.type == "http_400"
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "reason"),
+    [
+        (429, {"details": {"error_code": "contract_spend_limit_reached"}}, PauseReason.SPEND_LIMIT),
+        (429, {"details": {"error_code": "ramp_limit_exceeded"}}, PauseReason.RATE_LIMIT),
+        (403, {"type": "billing_error"}, PauseReason.SPEND_LIMIT),
+        (400, {"message": "Your credit balance is too low to go on"}, PauseReason.SPEND_LIMIT),
+        (503, {"type": "overloaded_error"}, PauseReason.OVERLOADED),
+    ],
+)
+def test_codes_and_types_tell_what_a_status_does_not(
+    status: int, fields: dict[str, object], reason: PauseReason
+) -> None:
+    body = msgspec.json.encode({"error": fields})
+    error = from_answer(Answer(status=status, headers={}, body=body), Call.CREATE, now=NOW)
+    assert isinstance(error, Unavailable)
+    assert error.reason is reason
+
+
+def test_messages_are_one_bounded_line_without_keys() -> None:
+    line = one_line("a\r\n\tb\u2028c\x1b[31m sk-ant-api03-AbC_d-9 other " + "x" * 999, hide="other")
+    assert line.startswith("a b c [31m sk-ant-… … x")
+    assert len(line) == 500
