@@ -5,10 +5,10 @@ A broken row is named and passed over; only what makes every row unreadable stop
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from shared.domain.manifest_csv import MAX_HEADER_BYTES, CsvHeader, header_of, without_return
 from shared.domain.manifest_frames import ArrayElements, CsvRecords, Frame, Lines, frames, trimmed
 from shared.domain.manifest_row import (
     BrokenRow,
@@ -19,7 +19,6 @@ from shared.domain.manifest_row import (
     Position,
     Row,
     Value,
-    fields_of,
     parse_row,
     row_id,
     row_text,
@@ -49,22 +48,11 @@ __all__ = [
 MAX_ROW_BYTES: Final = 32_000_000
 """What is held of one row at most; above any model's context."""
 
-MAX_HEADER_BYTES: Final = 1_000_000
-"""A CSV header longer than this is no header: the file has no line ends, or isn't CSV."""
-
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _OTHER_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _LONGEST_BOM: Final = 4
 _CUT_OFF: Final = "the file ends before its array does: it is cut off"
 _NOT_BLANK: Final = re.compile(rb"[^ \t\r\n]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvHeader:
-    """The names of a CSV file's columns and where its rows begin."""
-
-    names: tuple[str, ...]
-    after: Position
 
 
 def manifest_kind(name: str, *, named_directly: bool) -> ManifestKind | None:
@@ -119,14 +107,14 @@ def read_header(chunks: Iterable[bytes]) -> CsvHeader:
     """The header of the CSV file that begins with these chunks; raises `InvalidManifest`."""
     chunks, start = _without_bom(chunks, Position(offset=0, line=1))
     found = frames(chunks, CsvRecords(), offset=start.offset, line=1, limit=MAX_HEADER_BYTES)
-    return _header(found)
+    return header_of(found)
 
 
 def _line_rows(chunks: Iterable[bytes], start: Position, limit: int) -> Iterator[Row | BrokenRow]:
     found = frames(chunks, Lines(), offset=start.offset, line=start.line, limit=limit)
     for frame in found:
         if frame.data is None or frame.data.strip():
-            yield _row(ManifestKind.JSONL, _without_return(frame), None, limit)
+            yield _row(ManifestKind.JSONL, without_return(frame), None, limit)
 
 
 def _csv_rows(
@@ -136,11 +124,11 @@ def _csv_rows(
     found = frames(chunks, scanner, offset=start.offset, line=start.line, limit=limit)
     at_top = start.line == 1 and start.offset <= len(_UTF8_BOM)
     if at_top:
-        header = _header(found).names
+        header = header_of(found).names
     elif header is None:
         raise ValueError("reading a CSV file from the middle needs its header")
     for raw in found:
-        frame = _without_return(raw)
+        frame = without_return(raw)
         if not frame.ended and scanner.inside_quotes:
             why = "a quote opened in this row is never closed, so it takes up the rest of the file"
             yield _broken(frame, "invalid_row", why)
@@ -228,41 +216,6 @@ def _broken(frame: Frame, fault: str, message: str) -> BrokenRow:
         length=frame.length,
         breaks=frame.breaks,
     )
-
-
-def _without_return(frame: Frame) -> Frame:
-    if frame.data is None or not frame.data.endswith(b"\r"):
-        return frame
-    return frame._replace(data=frame.data[:-1], length=frame.length - 1)
-
-
-def _header(found: Iterator[Frame]) -> CsvHeader:
-    for raw in found:
-        frame = _without_return(raw)
-        if frame.data == b"":
-            continue
-        if frame.data is None or frame.length > MAX_HEADER_BYTES:
-            raise InvalidManifest("the CSV file's first row never ends; is it CSV?")
-        return CsvHeader(
-            names=_names(frame.data),
-            after=Position(offset=frame.offset + frame.length, line=frame.line + frame.breaks),
-        )
-    raise InvalidManifest("the CSV file is empty; its first row must name the columns")
-
-
-def _names(data: bytes) -> tuple[str, ...]:
-    try:
-        names = tuple(name.strip() for name in fields_of(data))
-    except InvalidRow as error:
-        raise InvalidManifest(f"the CSV file's header can't be read: {error.message}") from error
-    if "id" not in names:
-        shown = escaped(", ".join(names)[:120])
-        raise InvalidManifest(f"the CSV file has no column `id` (separated by commas): {shown}")
-    if "" in names:
-        raise InvalidManifest(f"column {names.index('') + 1} of the CSV file has no name")
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidManifest(f"the CSV file names a column twice: {escaped(repeated[0][:120])}")
-    return names
 
 
 def _without_bom(chunks: Iterable[bytes], start: Position) -> tuple[Iterator[bytes], Position]:
