@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import unquote_plus
 
-_MARGIN = timedelta(seconds=20)
+MARGIN = timedelta(seconds=20)
 """Time kept back for saving what was done before Lambda ends the process."""
 
 
@@ -72,10 +72,10 @@ def batch_to_collect(body: str) -> str:
     return batch
 
 
-def time_limit(context: Context) -> datetime:
-    """When to stop beginning new work in this invocation."""
+def time_limit(context: Context, margin: timedelta = MARGIN) -> datetime:
+    """When to stop beginning new work in this invocation, `margin` before it ends."""
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return datetime.now(UTC) + max(left - _MARGIN, left / 2)
+    return datetime.now(UTC) + max(left - margin, left / 2)
 
 
 def failed_items(message_ids: list[str]) -> dict[str, list[dict[str, str]]]:

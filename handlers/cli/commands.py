@@ -11,7 +11,7 @@ import click
 
 from handlers.cli.display import pick
 from handlers.cli.faults import Fault
-from handlers.cli.inputs import check_inputs, sightings
+from handlers.cli.inputs import check_documents, check_inputs, sightings
 from handlers.cli.session import (
     LEFT_OPEN,
     Options,
@@ -29,7 +29,7 @@ from handlers.cli.session import (
 )
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.control import cancel as cancel_job
-from shared.app.control import fail_waiting, requeue
+from shared.app.control import fail_waiting, forget_unsent, requeue
 from shared.app.drive import drive
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
@@ -81,6 +81,7 @@ def run(
         return options
 
     async def take_and_drive(work: Session) -> None:
+        check_documents(work.deps.documents, found, work.recipe)
         taken = take_in(
             work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
         )
@@ -148,6 +149,7 @@ def _perform(
             try:
                 await work(current)  # type: ignore[misc]
             except _Declined:
+                forget_unsent(current.deps, JOB)
                 click.echo("nothing was submitted", err=as_json)
                 code = LEFT_OPEN
                 return
@@ -277,6 +279,7 @@ def simulate(
 ) -> None:
     """`docmill simulate`."""
     from shared.adapters.simulator.server import main_serve  # noqa: PLC0415 - for this command
+    from shared.adapters.simulator.state import StateError  # noqa: PLC0415
 
     try:
         main_serve(
@@ -287,5 +290,7 @@ def simulate(
             until_stdin_closes=until_stdin_closes,
             announce=click.echo,
         )
+    except StateError as error:
+        raise Fault(str(error)) from None
     except OSError as error:
         raise Fault(f"port {port} on 127.0.0.1 can't be used: {error.strerror}") from None

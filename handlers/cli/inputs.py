@@ -64,26 +64,50 @@ def check_inputs(given: Sequence[str], out: Path) -> Inputs:
     return Inputs(folders=tuple(dict.fromkeys(folders)), files=tuple(dict.fromkeys(files)))
 
 
-def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:
-    """Every document of the inputs. Raises Fault when two would have the same report."""
-    if recipe.needs_columns and not _any_manifest(inputs):
-        raise Fault(
-            f"the prompt of {recipe.name} uses {', '.join(sorted(recipe.needs_columns))}, which "
-            "only rows of a manifest have, and no input is one"
-        )
+def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
+    """Look through everything before anything is taken in, where it may have to be refused.
+
+    Raises Fault when two documents would have the same report, and when the prompt needs columns
+    and nothing is a manifest's row.
+    """
     several = len(inputs.folders) + len(inputs.files) > 1
+    if not several and not recipe.needs_columns:
+        return
     seen: dict[str, str] = {}
+    anything = any_row = False
+    for sighting in sightings(blobs, inputs, recipe):
+        failure = sighting.failure
+        if several and failure is None:
+            _check_unique(seen, sighting)
+        anything = True
+        any_row = any_row or sighting.content.row is not None
+        any_row = any_row or (failure is not None and failure.type == "invalid_manifest")
+    if recipe.needs_columns and anything and not any_row:
+        raise _no_columns(recipe)
+
+
+def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:
+    """Every document of the inputs, and what can't become one as its failure.
+
+    Raises Fault at once when the recipe can't fit any input.
+    """
+    if recipe.needs_columns and not _any_manifest(inputs):
+        raise _no_columns(recipe)
     for blob, path, direct in _blobs(blobs, inputs):
         if isinstance(blob, BlobError):
             yield unusable(path, "unreadable", blob.message)
             continue
         try:
-            for sighting in sight(blobs, blob, path, recipe=recipe, named_directly=direct):
-                if several and sighting.failure is None:
-                    _check_unique(seen, sighting)
-                yield sighting
+            yield from sight(blobs, blob, path, recipe=recipe, named_directly=direct)
         except InvalidManifest as error:
             yield unusable(path, "invalid_manifest", str(error), blob=blob)
+
+
+def _no_columns(recipe: Recipe) -> Fault:
+    return Fault(
+        f"the prompt of {recipe.name} uses {', '.join(sorted(recipe.needs_columns))}, which "
+        "only rows of a manifest have, and no input is one"
+    )
 
 
 def _any_manifest(inputs: Inputs) -> bool:

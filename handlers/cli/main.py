@@ -1,5 +1,6 @@
 """The commands. What others script against: names, options, output and exit status."""
 
+import gc
 import os
 import signal
 import sys
@@ -168,12 +169,12 @@ def simulate(
 def main() -> None:
     """Run a command and leave with its exit status."""
     signal.signal(signal.SIGINT, _leave)
+    gc.set_threshold(100_000, 20, 100)  # a batch is many small values that make no cycles
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names that the locale can't say
     try:
         status_code = cli.main(standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
@@ -182,10 +183,8 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         _leave()
-    except BrokenPipeError:
-        # Nobody reads any more; the interpreter must not try to flush once again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(LEFT_OPEN)
+    except SystemExit:
+        sys.exit(LEFT_OPEN)  # click's way to say that nobody reads standard output any more
     sys.exit(status_code if isinstance(status_code, int) else 0)
 
 

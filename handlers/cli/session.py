@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from handlers.cli.faults import Fault
 from handlers.cli.simulator_process import simulator_process
 from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
 from shared.adapters.builtin import builtin_recipes, catalog
+from shared.adapters.folder_blobs import TEMPORARY_PREFIX
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps
 from shared.app.drive import CredentialsRefused
@@ -37,6 +39,7 @@ from shared.wiring.settings import InvalidSettings, Settings
 
 DEFAULT_RECIPE = "project-analysis"
 LEFT_OPEN = 3
+_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}-[0-9]+")
 _REFRESH_ON = frozenset(
     {"taken_in", "batch_submitted", "batch_collected", "batch_settled", "batch_checked"}
 )
@@ -184,6 +187,7 @@ def session(
     with translated_errors(out), ExitStack() as stack:
         settings = Settings.from_env(os.environ)
         stack.enter_context(locked(out))
+        stack.enter_context(_tidied(out))
         store = open_store(out)
         stack.callback(store.close)
         options = asked(store)
@@ -213,6 +217,24 @@ def session(
             asyncio.run(main())
 
         yield run, options
+
+
+@contextmanager
+def _tidied(out: Path) -> Iterator[None]:
+    """Remove what a killed process left half-written; the output is walked only after such an end.
+
+    Needs the lock: another process's temporary files are not ours.
+    """
+    running = state_folder(out) / "running"
+    if running.exists():
+        for folder, _, names in os.walk(out):
+            for name in filter(_TEMPORARY.fullmatch, names):
+                Path(folder, name).unlink(missing_ok=True)
+    running.touch()
+    try:
+        yield
+    finally:
+        running.unlink(missing_ok=True)
 
 
 def _assemble(

@@ -60,6 +60,7 @@ _UNAVAILABLE: Final = frozenset(
 
 _NO_WRITES: Final = {
     errno.ENOSPC: "no room left on the disk of {root}",
+    errno.EFBIG: "a limit on the size of files stops writing to {root}",
     errno.EDQUOT: "the disk quota of {root} is used up",
     errno.EROFS: "the disk of {root} is read-only",
     errno.EIO: "the disk of {root} failed to write",

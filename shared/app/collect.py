@@ -8,14 +8,14 @@ a line and the lines agree with the provider's counts.
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.settle import settle
-from shared.app.submit import declare_pause
+from shared.app.submit import declare_pause, lift_pause
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, Counts, Member, after
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -52,8 +52,15 @@ DEFAULT_MAX_ATTEMPTS = 3
 _FLUSH_LINES = 250
 _FLUSH_BYTES = 8 << 20
 _TRIED_AGAIN = frozenset({"errored", "expired"})
-_PATIENCE = 5
-"""How often a stream that ended well is read anew before lines that it lacks count as lost."""
+_PATIENCE = 12
+"""How often a stream that ended well is read anew, over two hours, before lines that it lacks
+count as lost. Asking again costs nothing; giving up means paying again."""
+
+_PATIENCE_WITH_COUNTS = 3
+"""The same where every request has its line and only the counts disagree."""
+
+_FIRST_WAIT = 5
+_CREDIT_WAIT = timedelta(minutes=1)
 
 
 class Collected(StrEnum):
@@ -145,6 +152,7 @@ async def _read(deps: Deps, reading: _Pass, until: datetime | None) -> bool:
                 if len(reading.pending) >= _FLUSH_LINES or reading.pending_bytes >= _FLUSH_BYTES:
                     _flush(deps, reading)
             if until is not None and deps.clock() >= until:
+                _flush(deps, reading)
                 return False
     _flush(deps, reading)
     return True
@@ -207,9 +215,10 @@ def _flush(deps: Deps, reading: _Pass) -> None:
                 batch=reading.batch,
                 cost=cost,
             )
+    places = {reading.members[place].path: place for place, _ in pending}
     for path, message in _write(deps, reading.batch, reports).items():
-        judged[path] = _unwritten(reading, path, judged[path], message)
-    _settle_documents(deps, reading, judged)
+        judged[path] = _unwritten(reading, known[path], places[path], judged[path], message)
+    _settle_documents(deps, reading, judged, known)
     for place, _ in pending:
         reading.settled.add(place)
     if judged:
@@ -232,16 +241,17 @@ def _write(deps: Deps, batch: Batch, reports: dict[str, bytes]) -> dict[str, str
     return {}
 
 
-def _unwritten(reading: _Pass, path: str, outcome: Outcome, message: str) -> Fail:
+def _unwritten(
+    reading: _Pass, document: Document, place: int, outcome: Outcome, message: str
+) -> Fail:
     """The answer came, and was paid for, but its report can't lie where it belongs."""
     reading.totals += Totals(reported=-1, failed=1, truncated=-_truncated(outcome))
-    custom_id = next(m.custom_id for m in reading.members if m.path == path)
     failure = Failure(
         type="report_not_written",
         message=f"{message}; rename the document and run again",
         retryable=True,
-        attempts=1,
-        custom_id=custom_id,
+        attempts=document.attempts + 1,
+        custom_id=reading.members[place].custom_id,
     )
     return Fail(failure=failure)
 
@@ -277,19 +287,21 @@ def _count(deps: Deps, reading: _Pass, outcome: Outcome) -> Decimal | None:
     return cost
 
 
-def _settle_documents(deps: Deps, reading: _Pass, judged: dict[str, Outcome]) -> None:
+def _settle_documents(
+    deps: Deps, reading: _Pass, judged: dict[str, Outcome], known: dict[str, Document]
+) -> None:
     """Compare-and-set each document to its end, reading anew those that somebody else wrote."""
     todo = set(judged)
     while todo:
-        known = deps.store.documents(reading.batch.job, todo)
         settled = [
             _settled(deps, document, judged[path])
             for path, document in known.items()
-            if document.batch == reading.batch.id
+            if path in todo and document.batch == reading.batch.id
         ]
         waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
         open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
         todo = deps.store.swap_documents(settled)
+        known = deps.store.documents(reading.batch.job, todo) if todo else {}
 
 
 def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
@@ -312,7 +324,12 @@ def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
 def _hold(deps: Deps, reading: _Pass) -> None:
     """Rows failed for want of credit: submitting them again waits, and says what for."""
     if reading.hold:
-        declare_pause(deps, Unavailable(reading.hold, reason=PauseReason.SPEND_LIMIT))
+        error = Unavailable(reading.hold, reason=PauseReason.LOW_CREDIT, retry_after=_CREDIT_WAIT)
+        declare_pause(deps, error)
+    elif reading.totals.reported:
+        pause = deps.store.pause()
+        if pause is not None and pause.reason is PauseReason.LOW_CREDIT:
+            lift_pause(deps)
 
 
 def _put_off(deps: Deps, batch: Batch, error: Unavailable | NotFound | Refused) -> Collected:
@@ -326,17 +343,15 @@ def _put_off(deps: Deps, batch: Batch, error: Unavailable | NotFound | Refused) 
         settle(deps, deps.store.swap_batch(gone))
         return Collected.DONE
     asked = error.retry_after if isinstance(error, Unavailable) else None
-    deps.store.swap_batch(
-        after(
-            batch,
-            BatchEvent.TAKEN,
-            tries=tries,
-            note=error.message,
-            next_at=now + backoff(tries - 1, asked=asked),
-        )
-    )
-    deps.emit("collecting_put_off", batch=batch.id, message=error.message)
+    _read_again(deps, batch, error.message, backoff(tries - 1, asked=asked), tries=tries)
     return Collected.LATER
+
+
+def _read_again(deps: Deps, batch: Batch, why: str, wait: timedelta, **counted: int) -> None:
+    deps.store.swap_batch(
+        after(batch, BatchEvent.TAKEN, note=why, next_at=deps.clock() + wait, **counted)
+    )
+    deps.emit("collecting_put_off", batch=batch.id, message=why)
 
 
 def _finish(deps: Deps, reading: _Pass) -> Collected:
@@ -347,11 +362,15 @@ def _finish(deps: Deps, reading: _Pass) -> Collected:
         place for place in range(batch.size) if place not in reading.seen and place not in excluded
     ]
     note = _disagreement(reading, batch.counts)
-    if (missing or note) and batch.tries + 1 < _PATIENCE:
+    reads = batch.short_reads + 1
+    if (missing and reads < _PATIENCE) or (note and reads < _PATIENCE_WITH_COUNTS):
         why = note or f"{len(missing)} of {batch.requests} results are missing"
-        return _put_off(deps, batch, Unavailable(why, reason=PauseReason.UNREACHABLE))
+        wait = backoff(reads + _FIRST_WAIT if missing else reads)
+        _read_again(deps, batch, why, wait, short_reads=reads)
+        return Collected.LATER
     if missing:
         _fail_missing(deps, reading, missing)
+    _give_back_excluded(deps, reading, excluded)
     totals = replace(reading.totals, failed=reading.totals.failed + len(missing))
     now = deps.clock()
     batch = deps.store.swap_batch(
@@ -370,6 +389,20 @@ def _finish(deps: Deps, reading: _Pass) -> Collected:
     return Collected.DONE
 
 
+def _give_back_excluded(deps: Deps, reading: _Pass, excluded: Bitmap) -> None:
+    """A place that wasn't sent may still hold its document, if letting it go lost a race."""
+    held = {m.path for place, m in enumerate(reading.members) if place in excluded}
+    while held:
+        known = deps.store.documents(reading.batch.job, held)
+        freed = [
+            released(document, now=deps.clock())
+            for document in known.values()
+            if document.batch == reading.batch.id
+        ]
+        open_groups_of(deps.store, freed, now=deps.clock(), ready=True)
+        held = deps.store.swap_documents(freed)
+
+
 def _disagreement(reading: _Pass, counts: Counts | None) -> str:
     """How the lines differ from the provider's counts; empty when they agree."""
     parts = []
@@ -384,6 +417,11 @@ def _disagreement(reading: _Pass, counts: Counts | None) -> str:
 
 
 def _fail_missing(deps: Deps, reading: _Pass, missing: list[int]) -> None:
+    for start in range(0, len(missing), _FLUSH_LINES):
+        _fail_slice(deps, reading, missing[start : start + _FLUSH_LINES])
+
+
+def _fail_slice(deps: Deps, reading: _Pass, missing: list[int]) -> None:
     judged: dict[str, Outcome] = {}
     for place in missing:
         member = reading.members[place]
@@ -397,4 +435,4 @@ def _fail_missing(deps: Deps, reading: _Pass, missing: list[int]) -> None:
                 custom_id=member.custom_id,
             )
         )
-    _settle_documents(deps, reading, judged)
+    _settle_documents(deps, reading, judged, deps.store.documents(reading.batch.job, judged))

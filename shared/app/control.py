@@ -1,20 +1,24 @@
 """What a person asks of a job that exists: try failures again, or cancel."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.submit import abandon
-from shared.domain.batch import BatchStatus
+from shared.domain.batch import BatchEvent, BatchStatus, after
 from shared.domain.document import Document, Failure, failed, requeued
 from shared.domain.ids import JobName
 from shared.ports.batch_api import ApiError
+from shared.ports.store import StaleWrite
 
 _SLICE = 500
 _EVER = timedelta(days=3650)
 _MANY = 1_000_000
+_REFUSED_AT_SIGHT = frozenset({"invalid_name", "invalid_manifest", "no_job"})
+"""Failures that only a new look at the input can mend."""
 
 
 def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
@@ -23,7 +27,9 @@ def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
         document
         for document in deps.store.failed(job)
         if not document.stands_for_a_row
-        and (final or (document.failure is not None and document.failure.retryable))
+        and document.failure is not None
+        and document.failure.type not in _REFUSED_AT_SIGHT
+        and (final or document.failure.retryable)
     )
     count = 0
     for part in _slices(chosen):
@@ -31,6 +37,7 @@ def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
         open_groups_of(deps.store, documents, now=deps.clock(), ready=True)
         mark_stale(deps.store, job)
         count += len(documents) - len(deps.store.swap_documents(documents))
+        mark_stale(deps.store, job)
     return count
 
 
@@ -49,6 +56,8 @@ async def cancel(deps: Deps, job: JobName) -> int:
     for batch in deps.store.due(BatchStatus.IN_PROGRESS, now=far, limit=_MANY):
         if batch.job != job or batch.provider_id is None:
             continue
+        with suppress(StaleWrite):  # poll looked meanwhile: it is as good as asked for below
+            deps.store.swap_batch(after(batch, BatchEvent.CHECKED, cancel_wanted=True))
         try:
             await deps.api.cancel(batch.provider_id)
         except ApiError as error:
@@ -68,6 +77,15 @@ def fail_waiting(deps: Deps, job: JobName) -> None:
             deps.store.swap_documents(
                 [failed(document, failure, now=deps.clock()) for document in part]
             )
+
+
+def forget_unsent(deps: Deps, job: JobName) -> None:
+    """Forget what waits and was never submitted: the person said no to paying for it."""
+    for group in list(deps.store.groups(job)):
+        for part in _slices(deps.store.waiting(job, group.name)):
+            unsent = [d for d in part if d.reported_digest is None and d.attempts == 0]
+            deps.store.delete_documents(unsent)
+            mark_stale(deps.store, job)
 
 
 def _slices(documents: Iterator[Document]) -> Iterator[list[Document]]:

@@ -66,15 +66,16 @@ async def drive(
 def _next_look(deps: Deps, *, submitting: bool) -> datetime | None:
     """When something is due next; None when nothing is left to wait for."""
     far = deps.clock() + _EVER
+    pause = deps.store.pause()
+    held_until = pause.until if pause else deps.clock()
     times = [
-        batch.next_at
+        max(batch.next_at, held_until) if status is BatchStatus.PLANNED else batch.next_at
         for status in LIVE
         for batch in deps.store.due(status, now=far, limit=1)
         if submitting or status is not BatchStatus.PLANNED
     ]
     if submitting and next(deps.store.groups(), None) is not None:
-        pause = deps.store.pause()
-        times.append(pause.until if pause else deps.clock() + _RETRY_SOON)
+        times.append(max(held_until, deps.clock() + _RETRY_SOON))
     return min(times, default=None)
 
 

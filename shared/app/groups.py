@@ -36,7 +36,12 @@ def open_group(
         elif now - group.touched < quiet and (group.ready or not ready):
             return
         else:
-            group = replace(group, touched=now, ready=group.ready or ready)
+            group = replace(
+                group,
+                touched=now,
+                ready=group.ready or ready,
+                drained=group.drained and not ready,
+            )
         try:
             store.swap_group(group)
         except StaleWrite:
@@ -53,28 +58,27 @@ def open_groups_of(
 
 
 def mark_stale(store: Store, name: JobName) -> None:
-    """Note that the job's published failures and summary are behind its state."""
+    """Note that the job's published failures and summary are behind its state.
+
+    Called before a change, for the crash that may follow, and after it, for a publish in between:
+    that one finds the revision raised and leaves the mark.
+    """
     _change_job(store, name, lambda job: replace(job, stale=True))
 
 
 def set_problem(store: Store, name: JobName, problem: Failure | None) -> None:
     """Note what keeps the whole job from being worked on, or that nothing does any more."""
 
-    def change(job: Job) -> Job:
-        return job if job.problem == problem else replace(job, stale=True, problem=problem)
-
-    _change_job(store, name, change)
+    found = store.job(name)
+    if (found.problem if found else None) != problem:
+        _change_job(store, name, lambda job: replace(job, stale=True, problem=problem))
 
 
 def _change_job(store: Store, name: JobName, change: Callable[[Job], Job]) -> None:
     while True:
-        found = store.job(name)
-        job = found or Job(name=name, settings={})
-        after = change(job)
-        if found is not None and after == job:
-            return
+        job = store.job(name) or Job(name=name, settings={})
         try:
-            store.swap_job(after)
+            store.swap_job(change(job))
         except StaleWrite:
             continue
         return

@@ -6,7 +6,7 @@ from itertools import islice
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_group
-from shared.domain.document import Content, Document, DocumentStatus, Failure, Sighting, sighted
+from shared.domain.document import Document, DocumentStatus, Failure, Sighting, sighted
 from shared.domain.ids import JobName
 
 _SLICE = 500
@@ -82,12 +82,19 @@ def _take_slice(deps: Deps, job: JobName, seen: dict[str, Sighting], *, ready: b
         if first:
             result += _tally(todo.values(), known, writes, len(duplicates))
             first = False
-        waiting = {d.group for d in writes if d.status is DocumentStatus.WAITING}
+        written = {document.path for document in writes}
+        waiting = {
+            document.group
+            for document in [*writes, *(d for d in known.values() if d.path not in written)]
+            if document.status is DocumentStatus.WAITING
+        }
         for name in sorted(waiting):
             open_group(deps.store, job, name, now=now, ready=ready, quiet=deps.policy.index_lag / 4)
         if writes:
             mark_stale(deps.store, job)
         lost = deps.store.swap_documents(writes)
+        if writes:
+            mark_stale(deps.store, job)
         todo = {path: todo[path] for path in lost}
         todo.update({sighting.path: sighting for sighting in duplicates})
     return result
@@ -113,8 +120,7 @@ def _duplicate(sighting: Sighting, before: Document) -> Sighting:
         line, first = first, line
     row_etag = row.manifest_etag if row else sighting.content.etag
     message = (
-        f"line {line} has the id of line {first} again: {sighting.path!r}; "
-        "give each row its own id"
+        f"line {line} has the id of line {first} again: {sighting.path!r}; give each row its own id"
     )
     return Sighting(
         path=f"{sighting.manifest}:{line}",
@@ -147,6 +153,14 @@ def _tally(
     )
 
 
+def _is_outdated(document: Document, manifest_etag: str) -> bool:
+    """Whether a failure speaks of a manifest, or of a row of it, as it was before."""
+    row, failure = document.content.row, document.failure
+    if row is None:
+        return failure is not None and failure.type == "invalid_manifest"
+    return document.stands_for_a_row and row.manifest_etag != manifest_etag
+
+
 def _forget_rows(deps: Deps, job: JobName, *, source: str, manifest_etag: str) -> None:
     """Forget what was wrong with rows of a former version of a manifest."""
     failed = deps.store.failed(job)
@@ -154,10 +168,7 @@ def _forget_rows(deps: Deps, job: JobName, *, source: str, manifest_etag: str) -
         gone = [
             document
             for document in part
-            if document.content.source == source
-            and document.content.row is not None
-            and document.content.row.manifest_etag != manifest_etag
-            and document.stands_for_a_row
+            if document.content.source == source and _is_outdated(document, manifest_etag)
         ]
         if gone:
             deps.store.delete_documents(gone)

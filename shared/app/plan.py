@@ -5,14 +5,15 @@ from its list.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
 from shared.app.contents import Content, read_contents
 from shared.app.deps import Deps
-from shared.app.groups import mark_stale
+from shared.app.groups import mark_stale, open_groups_of
 from shared.app.spool import FRAME_BYTES, Spool
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
@@ -64,7 +65,7 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
     requests = _Requests(deps, recipe)
     plan = Plan(spool=spool)
     settled: list[Document] = []
-    waiting = deps.store.waiting(group.job, group.name)
+    waiting = _really_waiting(deps, group)
     for document, content in read_contents(deps, waiting, recipe):
         name = custom_id(document.path, len(plan.members), batch_id)
         made = requests.make(document, content, name)
@@ -99,6 +100,17 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         next_at=now + deps.policy.lease,
     )
     return deps.store.plan(batch, plan.members), plan
+
+
+def _really_waiting(deps: Deps, group: Group) -> Iterator[Document]:
+    """The group's waiting documents by their rows: the index may still show what was claimed."""
+    found = deps.store.waiting(group.job, group.name)
+    while part := list(islice(found, _SLICE)):
+        rows = deps.store.documents(group.job, [document.path for document in part])
+        for candidate in part:
+            document = rows.get(candidate.path)
+            if document is not None and document.status is DocumentStatus.WAITING:
+                yield document
 
 
 def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
@@ -178,11 +190,18 @@ class _Requests:
 
 
 def _settle_early(deps: Deps, documents: list[Document]) -> None:
-    """Write documents that end, or wait again, without having been sent; losers come again."""
+    """Write documents that end, or wait again, without having been sent.
+
+    One that somebody else wrote meanwhile is left as it is: waiting, it comes again; held by a
+    batch, it is given back when that batch is closed.
+    """
     if not documents:
         return
     mark_stale(deps.store, documents[0].job)
+    waiting = [document for document in documents if document.status is DocumentStatus.WAITING]
+    open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
     lost = deps.store.swap_documents(documents)
+    mark_stale(deps.store, documents[0].job)
     failures = [
         document
         for document in documents

@@ -1,6 +1,7 @@
 """Poll: look at the batches that are due, many at once, until the provider has ended them."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from shared.app.deps import Deps
@@ -9,7 +10,7 @@ from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId
 from shared.domain.polling import backoff, next_check
-from shared.ports.batch_api import NotFound, ProcessingStatus, Refused, Unavailable
+from shared.ports.batch_api import ApiError, NotFound, ProcessingStatus, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
 _AT_ONCE = 16
@@ -70,6 +71,9 @@ async def _look(deps: Deps, batch: Batch) -> tuple[Batch | None, Unavailable | N
             return None, None
         deps.emit("batch_ended", batch=batch.id, provider_id=batch.provider_id)
         return after_end, None
+    if batch.cancel_wanted and found.processing_status is ProcessingStatus.IN_PROGRESS:
+        with suppress(ApiError):  # asked again at the next look
+            await deps.api.cancel(batch.provider_id)
     wait = next_check(now - (batch.created_at or batch.planned_at), deps.policy.poll_interval)
     checked = _checked(
         deps, batch, counts=found.counts, not_found_since=None, tries=0, next_at=now + wait

@@ -4,7 +4,7 @@ Proof that a batch exists is a line of its results, whose custom_id carries docm
 Proof that it doesn't is a complete listing, after a grace, in which no batch could be it.
 """
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ async def reconcile(deps: Deps, *, take_over: bool = False) -> Reconciled:
     """Look after every batch whose time has come without anybody bringing it on.
 
     With `take_over`, leases are not respected: for the start of a home with a single process,
-    where whoever held them is dead.
+    where whoever held them is dead; and doubts are looked into at once, whatever was planned.
     """
     now = deps.clock()
     due_by = now + (_EVER if take_over else timedelta(0))
@@ -44,9 +44,11 @@ async def reconcile(deps: Deps, *, take_over: bool = False) -> Reconciled:
         _doubt(deps, batch)
     for status in (BatchStatus.RELEASING, BatchStatus.FAILING):
         for batch in deps.store.due(status, now=due_by, limit=_PER_ROUND):
-            settle(deps, batch)
+            with suppress(StaleWrite):  # somebody else settles it
+                lease = deps.clock() + deps.policy.lease
+                settle(deps, deps.store.swap_batch(after(batch, BatchEvent.TAKEN, next_at=lease)))
     adopted = given_back = undecided = 0
-    for batch in deps.store.due(BatchStatus.IN_DOUBT, now=now, limit=_PER_ROUND):
+    for batch in deps.store.due(BatchStatus.IN_DOUBT, now=due_by, limit=_PER_ROUND):
         match await _resolve(deps, batch):
             case BatchStatus.IN_PROGRESS:
                 adopted += 1
@@ -162,7 +164,7 @@ def _release(deps: Deps, batch: Batch) -> BatchStatus:
     note = "never created: no batch of the provider's can be it"
     try:
         batch = deps.store.swap_batch(
-            after(batch, BatchEvent.DISPROVED, note=note, next_at=deps.clock())
+            after(batch, BatchEvent.DISPROVED, note=note, next_at=deps.clock() + deps.policy.lease)
         )
     except StaleWrite:
         return batch.status

@@ -38,6 +38,7 @@ def settle(deps: Deps, batch: Batch) -> None:
             put_off_settling(deps, batch)
             return
     deps.store.swap_batch(after(batch, BatchEvent.SETTLED))
+    mark_stale(deps.store, batch.job)
     deps.emit("batch_settled", batch=batch.id, status=batch.status, note=batch.note)
 
 

@@ -4,6 +4,7 @@ The order is what keeps every document from being lost or paid for twice: the li
 document is claimed, the intent is saved, and only then `create` is called, once.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,11 +16,11 @@ from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import DocumentStatus, Failure, claimed
-from shared.domain.group import Group, Load, is_due
-from shared.domain.pause import Pause, extended
+from shared.domain.group import Group, Load, is_due, rested
+from shared.domain.pause import Pause, PauseReason, extended
 from shared.domain.polling import next_check
 from shared.domain.recipe import Recipe
-from shared.ports.batch_api import InDoubt, ProviderBatch, Refused, Unavailable
+from shared.ports.batch_api import ApiError, InDoubt, ProviderBatch, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
 _SLICE = 500
@@ -50,11 +51,13 @@ async def submit(
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
         if _stop(deps, until):
             return replace(done, pause=current_pause(deps))
-        done = await _resume(deps, batch, done)
+        with suppress(StaleWrite):  # somebody else brings this one on
+            done = await _resume(deps, batch, done)
     for group in list(deps.store.groups()):
         if _stop(deps, until):
             break
-        done = await _submit_group(deps, group, done, until)
+        with suppress(StaleWrite):
+            done = await _submit_group(deps, group, done, until)
     return replace(done, pause=current_pause(deps))
 
 
@@ -101,15 +104,18 @@ def _ripe(deps: Deps, group: Group, recipe: Recipe) -> bool:
 
 
 def _close_if_empty(deps: Deps, group: Group) -> None:
-    """Close the group unless something came since, or the index may still hide something."""
-    if deps.clock() - group.touched < deps.policy.index_lag:
-        return
+    """Close the group unless something came since, or the index may still hide something.
+
+    A group that can't close yet begins to wait anew, so what comes next isn't submitted at once.
+    """
+    now = deps.clock()
     if next(deps.store.waiting(group.job, group.name), None) is not None:
         return
-    try:
-        deps.store.close_group(group)
-    except StaleWrite:
-        return
+    with suppress(StaleWrite):
+        if now - group.touched < deps.policy.index_lag:
+            deps.store.swap_group(rested(group, now=now, lag=deps.policy.index_lag))
+        else:
+            deps.store.close_group(group)
 
 
 async def _resume(deps: Deps, batch: Batch, done: Submitted) -> Submitted:
@@ -223,11 +229,10 @@ async def _accepted(deps: Deps, batch: Batch, created: ProviderBatch) -> None:
         current = deps.store.batch(batch.id)
         if current is not None and current.status is BatchStatus.IN_DOUBT:
             deps.store.swap_batch(after(current, BatchEvent.ACCEPTED, **changes))
-        else:
-            deps.emit("orphan_canceled", batch=batch.id, provider_id=created.id)
-            await deps.api.cancel(created.id)
+        elif current is None or current.provider_id != created.id:
+            await _cancel_orphan(deps, batch, created)
             return
-    lift_pause(deps)
+    _probe_taken(deps)
     mark_stale(deps.store, batch.job)
     deps.emit(
         "batch_submitted",
@@ -239,8 +244,28 @@ async def _accepted(deps: Deps, batch: Batch, created: ProviderBatch) -> None:
     )
 
 
+async def _cancel_orphan(deps: Deps, batch: Batch, created: ProviderBatch) -> None:
+    """Its documents were given back meanwhile: what the provider took must not be paid for."""
+    try:
+        await deps.api.cancel(created.id)
+    except ApiError as error:
+        deps.emit("orphan_left", batch=batch.id, provider_id=created.id, message=error.message)
+        return
+    deps.emit("orphan_canceled", batch=batch.id, provider_id=created.id)
+
+
+def _probe_taken(deps: Deps) -> None:
+    """A batch was accepted: go on, unless only its rows will show whether there is credit."""
+    pause = deps.store.pause()
+    if pause is not None and pause.reason is PauseReason.LOW_CREDIT:
+        declare_pause(deps, Unavailable(pause.message, reason=pause.reason))
+        return
+    lift_pause(deps)
+
+
 def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
-    failure = Failure(type=error.type, message=error.message, retryable=True)
+    final = error.type == "invalid_request_error"
+    failure = Failure(type=error.type, message=error.message, retryable=not final)
     batch = deps.store.swap_batch(
         after(batch, BatchEvent.REFUSED, failure=failure, note=error.message)
     )

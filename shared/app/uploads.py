@@ -19,6 +19,8 @@ from shared.ports.blobs import Blob, BlobError, BlobNotFound
 UNPLACED = JobName("_unplaced")
 """The job that objects outside any job fail in, so that somebody hears of them."""
 
+_LOOKS = 3
+
 
 def take_upload(deps: Deps, key: str) -> Taken:
     """Take in what lies at a key. Raises BlobError when the bucket can't be read now."""
@@ -38,7 +40,17 @@ def take_upload(deps: Deps, key: str) -> Taken:
         blob = deps.documents.stat(key)
     except BlobNotFound:
         return Taken()
-    return take_in(deps, job, _sightings(deps, job, blob, path))
+    taken = take_in(deps, job, _sightings(deps, job, blob, path))
+    for _ in range(_LOOKS):
+        try:
+            current = deps.documents.stat(key)
+        except BlobNotFound:
+            break
+        if current.etag == blob.etag:
+            break
+        blob = current  # replaced while it was read: the newer one must have the last word
+        taken += take_in(deps, job, _sightings(deps, job, blob, path))
+    return taken
 
 
 def take_job(deps: Deps, job: JobName) -> Taken:
@@ -71,10 +83,12 @@ def _recipe(deps: Deps, job: JobName) -> Recipe | None:
 
 
 def _close_groups(deps: Deps, job: JobName, path: str) -> None:
-    """`_READY` closes the group of its folder; at the top of a job, every open group."""
+    """`_READY` closes the group of its folder; every open group at the top of a job, and where
+    groups aren't folders."""
     folder = path.rpartition("/")[0]
     names = {folder}
-    if not folder:
+    recipe = _recipe(deps, job)
+    if not folder or (recipe is not None and recipe.group_by != "folder"):
         names |= {group.name for group in deps.store.groups(job)}
     for name in sorted(names):
         open_group(deps.store, job, name, now=deps.clock(), ready=True)

@@ -109,8 +109,9 @@ class Batch:
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
     all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody
     should look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks
-    since the last success, for backing off. `rev` is the store's: the revision read, 0 when never
-    stored.
+    since the last success, for backing off, `short_reads` the whole readings of its results that
+    lacked lines. `cancel_wanted` has poll ask for its cancellation until that is taken.
+    `rev` is the store's: the revision read, 0 when never stored.
     """
 
     id: BatchId
@@ -140,6 +141,8 @@ class Batch:
     failure: Failure | None = None
     note: str = ""
     tries: int = 0
+    short_reads: int = 0
+    cancel_wanted: bool = False
     rev: int = 0
 
     @property

@@ -1,6 +1,6 @@
 """A group collects documents until it is ripe: full, old enough, or declared ready."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.ids import JobName
@@ -11,8 +11,9 @@ from shared.domain.policy import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
 class Group:
     """A group with documents that wait, or may wait.
 
-    `since` is when its oldest began to wait, `touched` when the last came. `rev` is the
-    store's: the revision read, 0 when never stored.
+    `since` is when its oldest began to wait, `touched` when the last came, `drained` whether
+    everything was submitted since it was declared ready. `rev` is the store's: the revision
+    read, 0 when never stored.
     """
 
     job: JobName
@@ -20,6 +21,7 @@ class Group:
     since: datetime
     touched: datetime
     ready: bool = False
+    drained: bool = False
     rev: int = 0
 
 
@@ -35,6 +37,19 @@ class Load:
     ) -> bool:
         """Whether waiting longer would not make the next batch larger."""
         return self.documents >= requests or self.bytes >= size
+
+
+def rested(group: Group, *, now: datetime, lag: timedelta) -> Group:
+    """A group in which nothing was found but that can't close yet, as it goes on.
+
+    What comes next waits anew. Only for `lag` longer is it still ready, for what was uploaded
+    before the marker and hadn't come up yet.
+    """
+    if group.ready and not group.drained:
+        return replace(group, drained=True, since=now)
+    if group.ready and now - group.since < lag:
+        return group
+    return replace(group, ready=False, drained=False, since=now)
 
 
 def is_due(group: Group, *, max_wait: timedelta, now: datetime) -> bool:

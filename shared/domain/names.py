@@ -66,9 +66,10 @@ def slug(name: str, limit: int) -> str:
     """
     if limit < 1:
         raise ValueError(f"a slug needs room for at least one character, not {limit}")
-    decomposed = unicodedata.normalize("NFKD", name.translate(_FOLDED))
-    ascii_only = "".join(char for char in decomposed if not unicodedata.combining(char))
-    joined = re.sub(r"[^A-Za-z0-9_]+", "-", ascii_only).strip("-")
+    if not name.isascii():
+        decomposed = unicodedata.normalize("NFKD", name.translate(_FOLDED))
+        name = "".join(char for char in decomposed if not unicodedata.combining(char))
+    joined = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")
     return joined[:limit].rstrip("-") or "doc"[:limit]
 
 

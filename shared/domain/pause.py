@@ -12,12 +12,15 @@ class PauseReason(StrEnum):
     OVERLOADED = "overloaded"
     UNREACHABLE = "unreachable"
     SPEND_LIMIT = "spend_limit"
+    LOW_CREDIT = "low_credit"
     CREDENTIALS = "credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """Nothing is submitted before `until`; then one batch is tried, and success ends the pause.
+
+    For LOW_CREDIT, which shows only in a batch's rows, success is a report, not an accepted batch.
 
     `strikes` counts the refusals in a row. `rev` is the store's, 0 when never stored.
     """

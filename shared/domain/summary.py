@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -95,7 +96,7 @@ def render_summary(summary: Summary) -> bytes:
 def _totals(totals: Totals) -> dict[str, object]:
     usage = totals.usage
     return {
-        "requests": {
+        "outcomes": {
             "reported": totals.reported,
             "truncated": totals.truncated,
             "failed": totals.failed,
@@ -109,10 +110,15 @@ def _totals(totals: Totals) -> dict[str, object]:
             "cache_read": usage.cache_read,
             "output": usage.output_tokens,
         },
-        "cost_usd": plain(totals.cost),
-        "cost_without_batches_usd": plain(totals.cost_without_batches),
-        "saved_usd": plain(totals.saved),
+        "cost_usd": _amount(totals, totals.cost),
+        "cost_without_batches_usd": _amount(totals, totals.cost_without_batches),
+        "saved_usd": _amount(totals, totals.saved),
     }
+
+
+def _amount(totals: Totals, amount: Decimal) -> Decimal | str:
+    """Without a single known price an amount is unknown; else it leaves out what is `unpriced`."""
+    return "unknown" if totals.unpriced and not totals.cost else plain(amount)
 
 
 def _batch(batch: Batch) -> dict[str, object]:

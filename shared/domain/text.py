@@ -138,8 +138,8 @@ def _utf8(data: bytes) -> Text | None:
         return None
     if "\0" in text:
         return None
-    # The single byte first: looking for two characters in a row takes longer than all the rest.
-    if b"\x1b" in data and "\x1b$" in text and (japanese := _mail_japanese(data)) is not None:
+    # The single byte first: a search for two takes longer than all the rest of this.
+    if b"\x1b" in data and b"\x1b$" in data and (japanese := _mail_japanese(data)) is not None:
         return japanese
     return Text(text=text, encoding="utf-8")
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.group import Group, Load, is_due
+from shared.domain.group import Group, Load, is_due, rested
 from shared.domain.ids import JobName
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -30,3 +30,13 @@ def test_a_group_that_was_declared_ready_is_due_at_once() -> None:
 )
 def test_a_group_is_full_by_requests_or_by_bytes(load: Load, full: bool) -> None:
     assert load.fills_a_batch() is full
+
+
+def test_a_ready_group_rests_once_it_is_drained_and_what_comes_next_waits_anew() -> None:
+    ready, lag = replace(GROUP, ready=True), timedelta(seconds=60)
+    once = rested(ready, now=NOW, lag=lag)
+    assert is_due(once, max_wait=WAIT, now=NOW)
+    assert rested(once, now=NOW + lag / 2, lag=lag).ready
+    later = rested(once, now=NOW + lag, lag=lag)
+    assert not is_due(later, max_wait=WAIT, now=NOW + lag)
+    assert is_due(later, max_wait=WAIT, now=NOW + lag + WAIT)

@@ -12,87 +12,30 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from shared.adapters.simulator.batches import LIFETIME, SimulatedBatch
 from shared.adapters.simulator.faults import Call, Fault, Faults
+from shared.adapters.simulator.listing import page_of
 from shared.adapters.simulator.messages import (
     ApiError,
     Cut,
+    Framing,
     Request,
     Response,
     answer,
-    timestamp,
 )
-from shared.adapters.simulator.rows import Ending, Row, plan_row, result_line, shuffled
+from shared.adapters.simulator.rows import plan_row, result_line, share, shuffled
 from shared.adapters.simulator.rules import (
-    MAX_BYTES,
-    READ_PARAMS,
+    RawRequest,
     check_headers,
     fault_of,
+    read_params,
     read_requests,
 )
+from shared.adapters.simulator.settings import SimulatorSettings
 
 BATCHES = "/v1/messages/batches"
-LIFETIME = timedelta(hours=24)
-_CANCELING = timedelta(milliseconds=200)
-_TYPES = ("succeeded", "errored", "canceled", "expired")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorSettings:
-    """How the provider behaves when nothing goes wrong.
-
-    `duration_s` is how long a batch takes, `output_bytes` how long a text is at least, `keys` which
-    keys are taken (empty: any). Counters other than `processing` stay 0 until the whole batch has
-    ended, as documented, unless `progressive_counts`, as reported.
-    """
-
-    duration_s: float = 2.0
-    output_bytes: int = 0
-    queue_limit: int = 500_000
-    keys: tuple[str, ...] = ()
-    progressive_counts: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class SimulatedBatch:
-    """One batch; everything else about it follows from `now`."""
-
-    id: str
-    number: int
-    created_at: datetime
-    duration: timedelta
-    rows: list[Row]
-    canceled_at: datetime | None = None
-
-    @property
-    def expires_at(self) -> datetime:
-        """When what isn't finished expires."""
-        return self.created_at + LIFETIME
-
-    @property
-    def ends_at(self) -> datetime:
-        """When the whole batch has ended."""
-        ends = min(self.created_at + self.duration, self.expires_at)
-        return ends if self.canceled_at is None else min(ends, self.canceled_at + _CANCELING)
-
-    def ending(self, row: Row) -> Ending:
-        """How a row has ended once the batch has."""
-        reached = self.created_at + self.duration * row.moment
-        if row.error is None or row.ending is not Ending.ERRORED:
-            if self.canceled_at is not None and reached > self.canceled_at:
-                return Ending.CANCELED
-            if reached > self.expires_at:
-                return Ending.EXPIRED
-        return row.ending
-
-    def status(self, now: datetime) -> str:
-        """The provider's word for how far it is."""
-        if now >= self.ends_at:
-            return "ended"
-        return "in_progress" if self.canceled_at is None else "canceling"
-
-
-def _result_type(ending: Ending) -> str:
-    return ending.value if ending.value in _TYPES else "succeeded"
+__all__ = ["BATCHES", "LIFETIME", "SimulatedBatch", "Simulator", "SimulatorSettings"]
 
 
 @dataclass(slots=True)
@@ -108,33 +51,45 @@ class Simulator:
 
     def apply(self, now: datetime, request: Request) -> Response:
         """Answer one request, with all its effects."""
-        request_id = f"req_{self._token('request', str(sum(self.calls.values())))}"
-        found = _route(request)
-        if found is None:
-            error = ApiError(404, "not_found_error", f"Not found: {request.path}")
-            return error.response(request_id)
-        call, batch_id = found
-        self.calls[call] += 1
-        fault = self.faults.next_for(call)
-        if fault is not None and fault.cut is Cut.BEFORE:
-            return Response(cut=Cut.BEFORE)
+        number = str(sum(self.calls.values()))
+        request_id = f"req_{self._token('request', number)}"
+        fault: Fault | None = None
         try:
+            call, batch_id = _route(request)
+            self.calls[call] += 1
+            fault = self.faults.next_for(call, share(self.seed, "fault", number))
+            if fault is not None and fault.cut is Cut.BEFORE:
+                return Response(cut=Cut.BEFORE, delay_s=fault.delay_s)
             response = self._answer(now, request, call, batch_id, fault)
         except ApiError as error:
             response = error.response(request_id)
-        headers = {"request-id": request_id, **response.headers}
-        cut = fault.cut if fault is not None else None
-        return replace(
-            response, headers=headers, cut=Cut.AFTER if cut is Cut.AFTER else response.cut
-        )
+        scripted = fault.error() if fault is not None else None
+        if scripted is not None and fault is not None and fault.after_effect:
+            response = replace(scripted.response(request_id), saves=response.saves)
+        headers = {
+            "request-id": request_id,
+            "anthropic-organization-id": "org_simulated",
+            **response.headers,
+        }
+        if fault is None:
+            return replace(response, headers=headers)
+        cut = Cut.AFTER if fault.cut is Cut.AFTER else response.cut
+        return replace(response, headers=headers, cut=cut, delay_s=fault.delay_s)
+
+    def tick(self, now: datetime) -> list[str]:
+        """Forget the rows of batches whose results are gone; the answer is which to save."""
+        gone = [b for b in self.batches.values() if b.rows and b.archived(now)]
+        for batch in gone:
+            batch.let_go(now)
+        return [batch.id for batch in gone]
 
     def _answer(
         self, now: datetime, request: Request, call: Call, batch_id: str, fault: Fault | None
     ) -> Response:
-        if call is Call.CREATE and len(request.body) > MAX_BYTES:
+        if request.body_length > self.settings.max_bytes:
             error = {"type": "request_too_large", "message": "Request exceeds the maximum size"}
             return answer({"error": error}, status=413)  # from the edge: without the outer type
-        scripted = fault.error() if fault is not None else None
+        scripted = fault.error() if fault is not None and not fault.after_effect else None
         if scripted is not None:
             raise scripted
         check_headers(request.headers, self.settings.keys)
@@ -148,15 +103,43 @@ class Simulator:
             case Call.RETRIEVE:
                 return answer(self._describe(now, batch, request))
             case Call.CANCEL:
-                if batch.status(now) == "in_progress":
-                    batch.canceled_at = now
-                return answer(self._describe(now, batch, request))
+                return self._cancel(now, batch, request)
             case Call.DELETE:
                 return self._delete(now, batch)
             case _:
                 return self._results(now, batch, fault)
 
     def _create(self, now: datetime, request: Request) -> Response:
+        self._check_spending(now)
+        requests = read_requests(request.body)
+        self._check_queue(now, len(requests))
+        number = self.created + 1
+        batch_id = f"msgbatch_{self._token('batch', str(number))}"
+        batch = SimulatedBatch(
+            id=batch_id,
+            number=number,
+            created_at=now,
+            duration=timedelta(seconds=self.settings.duration_s),
+            rows=[],
+        )
+        version = request.headers.get("anthropic-version", "")
+        betas = [b.strip() for b in request.headers.get("anthropic-beta", "").split(",")]
+        for one in requests:
+            self._plan(batch, one, version, betas)
+        self.created = number
+        self.batches[batch_id] = batch
+        described = batch.describe_new(host=_host(request), path=BATCHES)
+        return replace(answer(described), saves=batch_id)
+
+    def _plan(self, batch: SimulatedBatch, one: RawRequest, version: str, betas: list[str]) -> None:
+        params = read_params(one)
+        fault = fault_of(params, version=version, betas=betas)
+        known = params if isinstance(params, dict) else {}
+        batch.rows.append(
+            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults)
+        )
+
+    def _check_spending(self, now: datetime) -> None:
         if self.faults.tier_limit:
             raise ApiError(
                 429,
@@ -165,58 +148,28 @@ class Simulator:
                 error_code="enforced_spend_limit_reached",
             )
         if self.faults.spend_limit:
-            message = "You have reached your specified API usage limits. Access returns later."
+            back = (now.replace(day=1) + timedelta(days=32)).replace(day=1)
+            message = (
+                "You have reached your specified API usage limits. "
+                f"You will regain access on {back:%Y-%m-%d} at 00:00 UTC."
+            )
             raise ApiError(400, "invalid_request_error", message)
-        requests = read_requests(request.body)
-        queued = sum(len(b.rows) for b in self.batches.values() if now < b.ends_at)
-        if queued + len(requests) > self.settings.queue_limit:
+
+    def _check_queue(self, now: datetime, more: int) -> None:
+        """429 as the queue limit; its exact words and headers are not known."""
+        running = [b for b in self.batches.values() if now < b.ends_at]
+        room = self.settings.queue_limit - more
+        if sum(len(b.rows) for b in running) <= room:
+            return
+        if sum(b.waiting(now) for b in running) > room:
             message = "Number of queued batch requests would exceed the limit of your organization"
             raise ApiError(429, "rate_limit_error", message)
-        self.created += 1
-        batch_id = f"msgbatch_{self._token('batch', str(self.created))}"
-        version = request.headers.get("anthropic-version", "")
-        betas = [b.strip() for b in request.headers.get("anthropic-beta", "").split(",")]
-        rows = []
-        for one in requests:
-            try:
-                params: object = READ_PARAMS.decode(one.params)  # type: ignore[arg-type]
-            except msgspec.DecodeError:
-                params = None
-            fault = fault_of(params, version=version, betas=betas)
-            known = params if isinstance(params, dict) else {}
-            rows.append(
-                plan_row(self.seed, batch_id, str(one.custom_id), known, fault, self.faults)
-            )
-        batch = SimulatedBatch(
-            id=batch_id,
-            number=self.created,
-            created_at=now,
-            duration=timedelta(seconds=self.settings.duration_s),
-            rows=rows,
-        )
-        self.batches[batch_id] = batch
-        return answer(self._describe(now, batch, request))
 
     def _list(self, now: datetime, request: Request) -> Response:
-        try:
-            limit = int(request.query.get("limit", "20"))
-        except ValueError:
-            limit = 0
-        if not 1 <= limit <= 1000:
-            raise ApiError(400, "invalid_request_error", "limit: must be from 1 to 1000")
         lag = timedelta(seconds=self.faults.listing_lag_s)
         shown = [b for b in self.batches.values() if b.created_at + lag <= now]
         shown.sort(key=lambda b: (b.created_at, b.number), reverse=True)
-        ids = [b.id for b in shown]
-        after, before = request.query.get("after_id"), request.query.get("before_id")
-        if after is not None:
-            shown = shown[ids.index(after) + 1 :] if after in ids else []
-            page, more = shown[:limit], len(shown) > limit
-        elif before is not None:
-            shown = shown[: ids.index(before)] if before in ids else []
-            page, more = shown[-limit:], len(shown) > limit
-        else:
-            page, more = shown[:limit], len(shown) > limit
+        page, more = page_of(shown, request.query)
         return answer(
             {
                 "data": [self._describe(now, batch, request) for batch in page],
@@ -226,6 +179,13 @@ class Simulator:
             }
         )
 
+    def _cancel(self, now: datetime, batch: SimulatedBatch, request: Request) -> Response:
+        """One that has ended is answered unchanged: what the API does there is not known."""
+        if batch.status(now) != "in_progress":
+            return answer(self._describe(now, batch, request))
+        batch.canceled_at = now
+        return replace(answer(self._describe(now, batch, request)), saves=batch.id)
+
     def _delete(self, now: datetime, batch: SimulatedBatch) -> Response:
         if batch.status(now) != "ended":
             raise ApiError(
@@ -234,17 +194,27 @@ class Simulator:
                 "In progress batches cannot be deleted. Consider canceling the batch instead.",
             )
         del self.batches[batch.id]
-        return answer({"id": batch.id, "type": "message_batch_deleted"})
+        return replace(answer({"id": batch.id, "type": "message_batch_deleted"}), saves=batch.id)
 
     def _results(self, now: datetime, batch: SimulatedBatch, fault: Fault | None) -> Response:
-        if batch.status(now) != "ended":
+        if batch.status(now) != "ended" or batch.archived(now):
             message = f"Message Batch {batch.id} has no available results."
             raise ApiError(404, "not_found_error", message)
-        lines = self._lines(batch)
         cut = fault.cut if fault is not None else None
+        framing = fault.framing if fault is not None else Framing.CHUNKED
+        length = None
+        if framing is Framing.LENGTH:
+            length = sum(len(line) for line in self._lines(batch))
+        lines = self._lines(batch)
         if fault is not None and cut in (Cut.MID_LINE, Cut.LINE_END):
             lines = _cut_off(lines, fault.lines, cut)
-        return Response(headers={"content-type": "application/x-jsonl"}, lines=lines, cut=cut)
+        return Response(
+            headers={"content-type": "application/x-jsonl"},
+            lines=lines,
+            cut=cut,
+            framing=framing,
+            length=length,
+        )
 
     def _lines(self, batch: SimulatedBatch) -> Iterator[bytes]:
         again: list[bytes] = []
@@ -273,33 +243,10 @@ class Simulator:
     def _describe(
         self, now: datetime, batch: SimulatedBatch, request: Request
     ) -> dict[str, object]:
-        ended = batch.status(now) == "ended"
-        counts = self._counts(now, batch)
-        url = f"http://{request.headers.get('host', 'localhost')}{BATCHES}/{batch.id}/results"
-        return {
-            "id": batch.id,
-            "type": "message_batch",
-            "processing_status": batch.status(now),
-            "request_counts": counts,
-            "created_at": timestamp(batch.created_at),
-            "expires_at": timestamp(batch.expires_at),
-            "ended_at": timestamp(batch.ends_at) if ended else None,
-            "cancel_initiated_at": timestamp(batch.canceled_at),
-            "archived_at": None,
-            "results_url": url if ended else None,
-        }
-
-    def _counts(self, now: datetime, batch: SimulatedBatch) -> dict[str, int]:
-        counts = dict.fromkeys(("processing", *_TYPES), 0)
-        ended = batch.status(now) == "ended"
-        if not ended and not self.settings.progressive_counts:
-            return {**counts, "processing": len(batch.rows)}
-        for row in batch.rows:
-            reached = ended or batch.created_at + batch.duration * row.moment <= now
-            counts[_result_type(batch.ending(row)) if reached else "processing"] += 1
-        if ended:
+        counts = batch.counts(now, progressive=self.settings.progressive_counts)
+        if now >= batch.ends_at:
             counts["succeeded"] += self.faults.wrong_counts
-        return counts
+        return batch.describe(now, counts=counts, host=_host(request), path=BATCHES)
 
     def dump(self, batch_id: str) -> bytes | None:
         """One batch, to be kept over a restart; None when it was deleted."""
@@ -307,7 +254,7 @@ class Simulator:
         return None if batch is None else msgspec.json.encode(batch)
 
     def load(self, data: bytes) -> None:
-        """Take up a batch that was dumped."""
+        """Take up a batch that was dumped. Raises msgspec.DecodeError."""
         batch = msgspec.json.decode(data, type=SimulatedBatch)
         self.batches[batch.id] = batch
         self.created = max(self.created, batch.number)
@@ -326,20 +273,23 @@ def _cut_off(lines: Iterator[bytes], after: int, cut: Cut) -> Iterator[bytes]:
         yield line
 
 
-def _route(request: Request) -> tuple[Call, str] | None:
-    """Which call it is, and of which batch."""
+def _host(request: Request) -> str:
+    return request.headers.get("host", "localhost")
+
+
+def _route(request: Request) -> tuple[Call, str]:
+    """Which call it is, and of which batch. Raises ApiError for what is none."""
     path = request.path.rstrip("/")
-    if path == BATCHES:
-        calls = {"POST": Call.CREATE, "GET": Call.LIST}
-        return (calls[request.method], "") if request.method in calls else None
-    if not path.startswith(BATCHES + "/"):
-        return None
-    batch_id, _, action = path.removeprefix(BATCHES + "/").partition("/")
-    routes = {
-        ("GET", ""): Call.RETRIEVE,
-        ("DELETE", ""): Call.DELETE,
-        ("POST", "cancel"): Call.CANCEL,
-        ("GET", "results"): Call.RESULTS,
+    batch_id, _, action = path.removeprefix(BATCHES).removeprefix("/").partition("/")
+    routes: dict[tuple[bool, str], dict[str, Call]] = {
+        (False, ""): {"POST": Call.CREATE, "GET": Call.LIST},
+        (True, ""): {"GET": Call.RETRIEVE, "DELETE": Call.DELETE},
+        (True, "cancel"): {"POST": Call.CANCEL},
+        (True, "results"): {"GET": Call.RESULTS},
     }
-    call = routes.get((request.method, action))
-    return None if call is None else (call, batch_id)
+    methods = routes.get((bool(batch_id), action))
+    if methods is None or not (path == BATCHES or path.startswith(BATCHES + "/")):
+        raise ApiError(404, "not_found_error", f"Not found: {request.path}")
+    if request.method not in methods:
+        raise ApiError(405, "invalid_request_error", "Method Not Allowed")
+    return methods[request.method], batch_id

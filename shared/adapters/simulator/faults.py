@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.adapters.simulator.messages import ApiError, Cut
+from shared.adapters.simulator.messages import ApiError, Cut, Framing
 
 
 class Call(StrEnum):
@@ -36,17 +36,24 @@ class Fault:
     """What goes wrong with the next `times` calls of a kind.
 
     Either `status` (an error answer, nothing done) or `cut` (the connection ends before the
-    effect, after it without an answer, or in the results after `lines` lines).
+    effect, after it without an answer, or in the results after `lines` lines). `times` None is
+    always; `rate` is the share of calls that it strikes. With `after_effect` the error answer comes
+    although the work is done, as a 500 may. `delay_s` holds the answer back, also without a fault.
     """
 
     call: Call
     status: int | None = None
     cut: Cut | None = None
-    times: int = 1
+    times: int | None = 1
     lines: int = 0
     message: str = "simulated"
+    error_type: str | None = None
     error_code: str | None = None
     retry_after: str | None = None
+    rate: float = 1.0
+    after_effect: bool = False
+    framing: Framing = Framing.CHUNKED
+    delay_s: float = 0.0
 
     def error(self) -> ApiError | None:
         """The error answer, if that is the fault."""
@@ -55,7 +62,7 @@ class Fault:
         headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
         return ApiError(
             self.status,
-            _TYPES.get(self.status, "api_error"),
+            self.error_type or _TYPES.get(self.status, "api_error"),
             self.message,
             error_code=self.error_code,
             headers=headers,
@@ -66,7 +73,8 @@ class Fault:
 class Faults:
     """Everything that goes wrong; the default is nothing.
 
-    Rates are shares of rows, decided by the seed. `not_found_s` is how long a new batch answers
+    Rates are shares of rows, decided by the seed when a batch is created, among rows whose
+    custom_id holds `containing`. `not_found_s` is how long a new batch answers
     404, `listing_lag_s` how long it is missing from listings. `wrong_counts` adds to the count of
     succeeded rows; the `…_lines` are added to the results of each batch.
     """
@@ -74,6 +82,9 @@ class Faults:
     script: list[Fault] = field(default_factory=list)
     error_rate: float = 0.0
     error_type: str = "api_error"
+    error_message: str = "simulated"
+    containing: str = ""
+    refusal_category: str | None = "cyber"
     expire_rate: float = 0.0
     refuse_rate: float = 0.0
     truncate_rate: float = 0.0
@@ -89,12 +100,13 @@ class Faults:
     malformed_lines: int = 0
     stray_lines: int = 0
 
-    def next_for(self, call: Call) -> Fault | None:
-        """Take the next scripted fault of this call."""
-        for fault in self.script:
-            if fault.call is call:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.script.remove(fault)
+    def next_for(self, call: Call, draw: float = 0.0) -> Fault | None:
+        """Take the next scripted fault of this call; `draw` is below the rate of what strikes."""
+        for place, fault in enumerate(self.script):
+            if fault.call is call and draw < fault.rate:
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        del self.script[place]
                 return fault
         return None

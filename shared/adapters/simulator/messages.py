@@ -16,26 +16,55 @@ class Cut(StrEnum):
     LINE_END = "line_end"
 
 
+class Framing(StrEnum):
+    """How a client learns where results end.
+
+    With `length` every cut is seen. With `chunked` one in mid-line is, one at a line's end isn't.
+    With `close` none is: the end of the connection is the end of the body.
+    """
+
+    CHUNKED = "chunked"
+    LENGTH = "length"
+    CLOSE = "close"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One call. Header names are lower case; `body` may be any buffer."""
+    """One call. Header names are lower case; `body` may be any buffer.
+
+    `length` is that of a body which was too long to be kept.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | memoryview = b""
+    length: int | None = None
+
+    @property
+    def body_length(self) -> int:
+        """Bytes the client sent."""
+        return len(self.body) if self.length is None else self.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One answer. `lines` are result lines with their line ends; `cut` is how it is lost."""
+    """One answer. `lines` are result lines with their line ends; `cut` is how it is lost.
+
+    `length` is what to announce for `lines` where framing needs it. `saves` is the batch that this
+    call made, changed or deleted: keep `Simulator.dump` of it before answering, even if it is cut.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     lines: Iterator[bytes] | None = None
     cut: Cut | None = None
+    framing: Framing = Framing.CHUNKED
+    length: int | None = None
+    delay_s: float = 0.0
+    saves: str | None = None
 
 
 class ApiError(Exception):

@@ -2,23 +2,23 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from shared.adapters.simulator.faults import Faults
+from shared.adapters.simulator.prompt import BYTES_PER_TOKEN, read_prompt
 
 LOW_CREDIT = (
     "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
     "upgrade or purchase credits."
 )
 PLACEHOLDER = "> Placeholder by docmill's simulator. No model has read this document."
-_FENCED = re.compile(r"<data-(\w+)>.*?</data-\1>", re.DOTALL)
-_HEADING = re.compile(r"^#{2,3} .{1,100}$", re.MULTILINE)
-_MOST_HEADINGS = 12
-_BYTES_PER_TOKEN = 4
+_CACHE_HITS = 0.5
+"""Caching in batches is best effort: this share of marked prompts reads, the rest writes."""
+
+_EXECUTION_ERRORS = ("api_error", "overloaded_error", "timeout_error", "rate_limit_error")
 
 
 class Ending(StrEnum):
@@ -39,7 +39,7 @@ class Row:
     """One request, as far as it is remembered.
 
     `ending` is decided when the batch is created, `moment` is the share of the batch's duration
-    after which it is reached.
+    after which it is reached. `input_tokens` leaves out what is written to or read from the cache.
     """
 
     custom_id: str
@@ -50,6 +50,10 @@ class Row:
     max_tokens: int
     headings: tuple[str, ...] = ()
     error: tuple[str, str] | None = None
+    cache_write: int = 0
+    cache_read: int = 0
+    cache_hour: bool = False
+    refusal_category: str | None = None
 
 
 def share(seed: int, *parts: str) -> float:
@@ -67,23 +71,29 @@ def plan_row(  # noqa: PLR0917 - in the order they are decided in
     faults: Faults,
 ) -> Row:
     """Decide how a row will end."""
-    prompt = _prompt(params)
-    ending, error = _ending(share(seed, batch, custom_id, "ending"), faults)
+    prompt = read_prompt(params)
+    ending, error = Ending.END_TURN, None
+    if faults.containing in custom_id:
+        ending, error = _ending(share(seed, batch, custom_id, "ending"), faults)
     if fault is not None:
         ending, error = Ending.ERRORED, fault
     elif faults.out_of_credit:
         ending, error = Ending.ERRORED, ("invalid_request_error", LOW_CREDIT)
     most = params.get("max_tokens")
-    outside = prompt if "<data-" not in prompt else _FENCED.sub("", prompt)
+    hit = prompt.cached > 0 and share(seed, batch, custom_id, "cache") < _CACHE_HITS
     return Row(
         custom_id=custom_id,
         model=str(params.get("model")),
         ending=ending,
         moment=share(seed, batch, custom_id, "moment"),
-        input_tokens=max(1, len(prompt.encode("utf-8", "replace")) // _BYTES_PER_TOKEN),
+        input_tokens=prompt.tokens - prompt.cached,
         max_tokens=most if isinstance(most, int) else 0,
-        headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
+        headings=prompt.headings,
         error=error,
+        cache_write=0 if hit else prompt.cached,
+        cache_read=prompt.cached if hit else 0,
+        cache_hour=prompt.hour,
+        refusal_category=faults.refusal_category if ending is Ending.REFUSAL else None,
     )
 
 
@@ -97,31 +107,10 @@ def _ending(draw: float, faults: Faults) -> tuple[Ending, tuple[str, str] | None
         (faults.overflow_rate, Ending.OVERFLOW),
     ):
         if draw < rate:
-            error = (faults.error_type, "simulated") if ending is Ending.ERRORED else None
-            return ending, error
+            errored = (faults.error_type, faults.error_message)
+            return ending, errored if ending is Ending.ERRORED else None
         draw -= rate
     return Ending.END_TURN, None
-
-
-def _prompt(params: dict[str, Any]) -> str:
-    """All text that is sent: what input tokens are counted from."""
-    parts: list[str] = []
-    system, messages = params.get("system"), params.get("messages")
-    contents = [system] + [
-        message.get("content")
-        for message in (messages if isinstance(messages, list) else [])
-        if isinstance(message, dict)
-    ]
-    for content in contents:
-        if isinstance(content, str):
-            parts.append(content)
-        elif isinstance(content, list):
-            parts.extend(
-                block["text"]
-                for block in content
-                if isinstance(block, dict) and isinstance(block.get("text"), str)
-            )
-    return "\n".join(parts)
 
 
 def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> bytes:
@@ -132,9 +121,10 @@ def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> by
         case Ending.ERRORED:
             type_, message = row.error or ("api_error", "simulated")
             inner = {"type": type_, "message": message, "details": None}
+            worker = f"workerreq_{_identity(row, seed)}" if type_ in _EXECUTION_ERRORS else None
             result = {
                 "type": "errored",
-                "error": {"type": "error", "error": inner, "request_id": None},
+                "error": {"type": "error", "error": inner, "request_id": worker},
             }
         case _:
             result = {"type": "succeeded", "message": _message(row, ending, seed, output_bytes)}
@@ -145,29 +135,41 @@ def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> by
 def _message(row: Row, ending: Ending, seed: int, output_bytes: int) -> dict[str, Any]:
     refused = ending is Ending.REFUSAL
     text = "" if refused else _text(row, output_bytes)
-    tokens = min(len(text) // _BYTES_PER_TOKEN, row.max_tokens)
-    identity = hashlib.blake2b(f"{seed}{row.custom_id}".encode(), digest_size=12).hexdigest()
+    tokens = min(len(text) // BYTES_PER_TOKEN, row.max_tokens)
+    if ending is Ending.MAX_TOKENS:
+        text, tokens = text[: row.max_tokens * BYTES_PER_TOKEN], row.max_tokens
     return {
-        "id": f"msg_{identity}",
+        "id": f"msg_{_identity(row, seed)}",
         "type": "message",
         "role": "assistant",
         "model": row.model,
         "content": [] if refused else [{"type": "text", "text": text}],
         "stop_reason": ending.value,
         "stop_sequence": None,
-        "stop_details": {"type": "refusal", "category": "cyber", "explanation": None}
+        "stop_details": {
+            "type": "refusal",
+            "category": row.refusal_category,
+            "explanation": None,
+        }
         if refused
         else None,
         "usage": {
             "input_tokens": row.input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "cache_creation_input_tokens": row.cache_write,
+            "cache_read_input_tokens": row.cache_read,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": 0 if row.cache_hour else row.cache_write,
+                "ephemeral_1h_input_tokens": row.cache_write if row.cache_hour else 0,
+            },
             "output_tokens": tokens,
             "service_tier": "batch",
             "inference_geo": "not_available",
         },
     }
+
+
+def _identity(row: Row, seed: int) -> str:
+    return hashlib.blake2b(f"{seed}{row.custom_id}".encode(), digest_size=12).hexdigest()
 
 
 def _text(row: Row, output_bytes: int) -> str:

@@ -1,25 +1,31 @@
-"""What the API checks: at once when a batch is created, and later for the params of each row.
+"""What the API checks at once when it is called; `params_rules` is what it finds out later.
 
 Messages as reported of the live API; where only the documentation speaks, worded after it.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
-from shared.adapters.builtin import catalog
 from shared.adapters.simulator.messages import ApiError
+from shared.adapters.simulator.params_rules import EXTENDED_OUTPUT, fault_of
+from shared.adapters.simulator.settings import MAX_BYTES, MAX_REQUESTS
 
-MAX_REQUESTS = 100_000
-MAX_BYTES = 256_000_000
-EXTENDED_OUTPUT = "output-300k-2026-03-24"
+__all__ = [
+    "EXTENDED_OUTPUT",
+    "MAX_BYTES",
+    "MAX_REQUESTS",
+    "VERSIONS",
+    "RawRequest",
+    "check_headers",
+    "fault_of",
+    "read_params",
+    "read_requests",
+]
+
 VERSIONS = ("2023-06-01", "2026-10-21")
-_UNDOCUMENTED_CAP = 128_000
 _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_REJECTED = ("speed", "store", "previous_thread_event_id", "cache_hint", "context_hint")
-_SAMPLING = ("temperature", "top_p", "top_k")
 
 
 class RawRequest(msgspec.Struct):
@@ -34,7 +40,7 @@ class _Body(msgspec.Struct):
 
 
 _READ_BODY = msgspec.json.Decoder(_Body)
-READ_PARAMS = msgspec.json.Decoder(dict[str, Any])
+_READ_PARAMS = msgspec.json.Decoder()
 
 
 def check_headers(headers: Mapping[str, str], keys: Sequence[str]) -> None:
@@ -59,7 +65,7 @@ def read_requests(body: bytes | memoryview) -> list[RawRequest]:
         requests = _READ_BODY.decode(body).requests
     except msgspec.ValidationError as error:
         raise _invalid(f"requests: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _invalid(f"The request body is not valid JSON: {error}") from error
     if requests is msgspec.UNSET:
         raise _invalid("requests: Field required")
@@ -98,57 +104,13 @@ def _check_request(place: int, request: RawRequest) -> None:
         raise _invalid(f"{where}.params: Field required")
 
 
-def fault_of(params: object, *, version: str, betas: Sequence[str]) -> tuple[str, str] | None:
-    """What is wrong with a row's params: the error's type and message. Found out later."""
-    if not isinstance(params, dict):
-        return "invalid_request_error", "params: Input should be an object"
-    model_id, messages, most = params.get("model"), params.get("messages"), params.get("max_tokens")
-    checks = {
-        "model: Field required": model_id is None,
-        "messages: Field required": messages is None,
-        "max_tokens: Field required": most is None,
-    }
-    missing = next((message for message, wrong in checks.items() if wrong), None)
-    if missing is None and not (isinstance(messages, list) and messages):
-        missing = "messages: at least one message is required"
-    if missing is None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
-        missing = "max_tokens: Input should be greater than or equal to 1"
-    if missing is not None:
-        return "invalid_request_error", missing
-    return _unsupported(params, version, betas) or _model_fault(params, betas)
-
-
-def _unsupported(
-    params: dict[str, Any], version: str, betas: Sequence[str]
-) -> tuple[str, str] | None:
-    del betas
-    if params.get("stream"):
-        return "invalid_request_error", "stream: streaming is not supported in batches"
-    for name in _REJECTED:
-        if name in params:
-            return "invalid_request_error", f"{name}: not supported in batches"
-    if version == "2026-10-21":
-        for name in _SAMPLING:
-            if name in params:
-                return "invalid_request_error", f"{name}: Extra inputs are not permitted"
-    return None
-
-
-def _model_fault(params: dict[str, Any], betas: Sequence[str]) -> tuple[str, str] | None:
-    model_id, most = params["model"], params["max_tokens"]
-    model = catalog().find(str(model_id))
-    if model is None:
-        return "not_found_error", f"model: {model_id}"
-    cap = model.max_output or _UNDOCUMENTED_CAP
-    if EXTENDED_OUTPUT in betas and model.extended_output:
-        cap = model.extended_output
-    if most > cap:
-        message = (
-            f"max_tokens: {most} > {cap}, which is the maximum allowed number of output tokens "
-            f"for {model_id}"
-        )
-        return "invalid_request_error", message
-    return None
+def read_params(request: RawRequest) -> object:
+    """The params of a request. Raises ApiError where they are not JSON; what else is wrong with
+    them comes out later."""
+    try:
+        return _READ_PARAMS.decode(request.params)  # type: ignore[arg-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _invalid(f"The request body is not valid JSON: {error}") from error
 
 
 def _invalid(message: str) -> ApiError:

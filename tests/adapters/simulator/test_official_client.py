@@ -175,3 +175,36 @@ def test_the_async_client_over_aiohttp_works(provider: Running) -> None:
             return len([line async for line in lines])
 
     assert asyncio.run(use()) == 1
+
+
+def test_every_method_of_the_async_client_works_over_aiohttp(provider: Running) -> None:
+    async def use() -> None:
+        async with AsyncAnthropic(
+            api_key="k",
+            base_url=provider.base_url,
+            max_retries=0,
+            http_client=DefaultAioHttpClient(),
+        ) as client:
+            batches = client.messages.batches
+            made = [(await batches.create(requests=[request("a")])).id for _ in range(3)]
+            assert [batch.id async for batch in batches.list(limit=1)] == made[::-1]
+            assert (await batches.cancel(made[0])).processing_status == "canceling"
+            provider.clock.advance(61)
+            assert (await batches.retrieve(made[1])).request_counts.succeeded == 1
+            assert len([line async for line in await batches.results(made[1])]) == 1
+            assert (await batches.delete(made[1])).type == "message_batch_deleted"
+
+    asyncio.run(asyncio.wait_for(use(), 30))
+
+
+def test_every_method_of_the_beta_client_works(
+    provider: Running, client: anthropic.Anthropic
+) -> None:
+    batches = client.beta.messages.batches
+    made = [batches.create(requests=[request("a")]).id for _ in range(3)]
+    assert [batch.id for batch in batches.list(limit=2)] == made[::-1]
+    assert batches.cancel(made[0]).processing_status == "canceling"
+    provider.clock.advance(61)
+    assert batches.retrieve(made[1]).request_counts.succeeded == 1
+    assert len(list(batches.results(made[1]))) == 1
+    assert batches.delete(made[1]).type == "message_batch_deleted"

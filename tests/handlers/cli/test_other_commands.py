@@ -1,0 +1,172 @@
+"""The commands beside `run`, and that the README says what `--help` says."""
+
+import json
+import re
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import click
+import pytest
+
+from handlers.cli.main import cli
+from shared.adapters.simulator.core import SimulatorSettings
+from shared.adapters.simulator.faults import Faults
+from tests.handlers.cli.command import (
+    ROOT,
+    Docmill,
+    Provider,
+    ended,
+    failures,
+    reports,
+    summary,
+    write_documents,
+)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> tuple[object, ...]:
+    """A run over twenty documents."""
+    recipe = tmp_path / "review.md"
+    recipe.write_text("---\nmodel: claude-opus-4-6\nmax_tokens: 1000\n---\n{{ document.text }}\n")
+    write_documents(tmp_path / "in", 20)
+    where = ("run", tmp_path / "in", "--out", tmp_path / "out", "--recipe", recipe)
+    return (*where, "--poll-interval", "0.05")
+
+
+def test_status_shows_counts_and_batches_and_changes_nothing(
+    tmp_path: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...]
+) -> None:
+    out = tmp_path / "out"
+    assert "holds no docmill state" in docmill("status", out).said
+    docmill(*command, "--no-wait")
+    calls = provider.running.simulator.calls.total()
+    shown = docmill("status", out)
+    assert (shown.status, shown.err) == (3, "")
+    assert "in batch: 20" in shown.out
+    assert "in_progress: 20 requests, msgbatch_" in shown.out
+    told = docmill("status", out, "--json")
+    assert told.status == 3
+    [found] = told.events
+    assert found["documents"]["in_batch"] == 20
+    assert provider.running.simulator.calls.total() == calls
+    docmill(*command)
+    assert docmill("status", out).status == 0
+
+
+def test_retry_takes_up_what_may_succeed_and_all_takes_up_the_rest(
+    tmp_path: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...]
+) -> None:
+    out = tmp_path / "out"
+    faults = provider.running.simulator.faults
+    faults.expire_rate = 1.0
+    assert docmill(*command, "--max-attempts", "1").status == 1
+    assert {line["type"] for line in failures(out)} == {"expired"}
+    assert all(line["retryable"] and line["attempts"] == 1 for line in failures(out))
+    provider.running.simulator.faults = Faults(error_rate=1.0, error_type="invalid_request_error")
+    done = docmill("retry", out)
+    assert done.status == 1
+    assert "20 failed documents wait again" in done.out
+    assert {line["type"] for line in failures(out)} == {"invalid_request_error"}
+    assert not any(line["retryable"] for line in failures(out))
+    provider.running.simulator.faults = Faults()
+    before = provider.batches()
+    assert docmill("retry", out).status == 1
+    assert provider.batches() == before
+    assert docmill("retry", out, "--all", "--json").status == 0
+    assert failures(out) == []
+    assert len(reports(out)) == 20
+
+
+def test_cancel_collects_what_is_finished_and_retry_takes_up_the_rest(
+    tmp_path: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...]
+) -> None:
+    out = tmp_path / "out"
+    provider.running.simulator.settings = SimulatorSettings(duration_s=600)
+    assert docmill(*command, "--no-wait").status == 3
+    provider.running.clock.advance(300)
+    done = docmill("cancel", out)
+    assert done.status == 1
+    assert "1 batches asked to stop" in done.out
+    finished = len(reports(out))
+    assert 0 < finished < 20
+    assert summary(out)["documents"]["failed"] == 20 - finished
+    assert {line["type"] for line in failures(out)} == {"canceled"}
+    provider.running.simulator.settings = SimulatorSettings(duration_s=0.1)
+    assert docmill("retry", out).status == 0
+    assert len(reports(out)) == 20
+    assert sum(provider.requested().values()) == 20 + (20 - finished)
+
+
+@pytest.mark.parametrize("words", [("retry",), ("retry", "--all"), ("cancel",), ("status",)])
+def test_without_a_run_there_is_nothing_to_work_on(
+    tmp_path: Path, docmill: Docmill, words: tuple[str, ...]
+) -> None:
+    done = docmill(*words, tmp_path / "out")
+    assert done.status == 2
+    assert "start with `docmill run INPUT --out" in done.said
+    assert not (tmp_path / "out").exists()
+
+
+def test_recipes_lists_and_shows() -> None:
+    docmill = Docmill({})
+    listed = docmill("recipes")
+    assert (listed.status, listed.err) == (0, "")
+    assert listed.out.startswith("project-analysis  claude-opus-4-6  ")
+    assert docmill("recipes", "list").out == listed.out
+    shown = docmill("recipes", "show", "project-analysis")
+    assert shown.out == (ROOT / "shared/recipes/project-analysis.md").read_text()
+    wrong = docmill("recipes", "show", "nothing\n")
+    assert wrong.status == 2
+    assert "there are: project-analysis" in wrong.said
+
+
+def test_simulate_serves_until_it_is_interrupted() -> None:
+    with Docmill({}).start("simulate", "--port", "0") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        request = urllib.request.Request(
+            url + "/v1/messages/batches",
+            headers={"x-api-key": "any", "anthropic-version": "2023-06-01"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["data"] == []
+        process.send_signal(signal.SIGINT)
+        done = ended(process)
+    assert (done.status, done.err) == (0, "")
+
+
+def test_simulate_says_that_a_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = Docmill({})("simulate", "--port", taken.getsockname()[1])
+    assert done.status == 2
+    assert "can't be used" in done.said
+
+
+def test_without_a_command_the_help_is_shown_as_it_is() -> None:
+    done = Docmill({})()
+    assert done.status == 2
+    assert done.err.startswith("Usage: ")
+
+
+def _options(name: str) -> set[str]:
+    return {
+        flag
+        for parameter in cli.commands[name].params
+        if isinstance(parameter, click.Option) and not parameter.hidden
+        for flag in parameter.opts
+    }
+
+
+def test_the_readme_lists_exactly_the_options_and_commands_there_are() -> None:
+    readme = (ROOT / "README.md").read_text()
+    listed = set(re.findall(r"^\| `(--[a-z-]+)", readme, re.MULTILINE))
+    assert listed == _options("run") - {"--out"}
+    help_text = Docmill({})("run", "--help").out
+    for option in listed | {"--out"}:
+        assert re.search(rf"^  {option}\b", help_text, re.MULTILINE), option
+    commands = set(re.findall(r"^\| `docmill ([a-z]+)", readme, re.MULTILINE))
+    assert commands == set(cli.commands)

@@ -1,0 +1,210 @@
+"""`docmill run` from documents to reports: what comes out, what is said, and with which status."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.adapters.simulator.faults import Call, Fault
+from tests.handlers.cli.command import (
+    Docmill,
+    Provider,
+    failures,
+    reports,
+    summary,
+    write_documents,
+)
+
+QUICK = ("--poll-interval", "0.05", "--recipe")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    found = tmp_path / "review.md"
+    found.write_text(
+        "---\nmodel: claude-opus-4-6\nmax_tokens: 1000\n---\nReview it.\n\n{{ document.text }}\n"
+    )
+    return found
+
+
+def header(report: Path) -> dict[str, object]:
+    """The YAML head of a report."""
+    found = yaml.safe_load(report.read_text().split("---\n")[1])
+    assert isinstance(found, dict)
+    return found
+
+
+def test_every_document_has_its_report_and_a_row_its_own(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    folder = tmp_path / "in"
+    write_documents(folder / "legal", 2)
+    (folder / 'été "neu" 数据.txt').write_text("Grüße.\n")
+    (folder / "rows.jsonl").write_text('{"id": "row/1", "text": "a"}\n{"id": "r2", "text": "b"}\n')
+    out = tmp_path / "out"
+    done = docmill("run", folder, "--out", out, *QUICK, recipe)
+    assert (done.status, done.err) == (0, "")
+    assert reports(out) == {
+        "legal/doc-000.txt.md",
+        "legal/doc-001.txt.md",
+        'été "neu" 数据.txt.md',
+        "row/1.md",
+        "r2.md",
+    }
+    head = header(out / "legal/doc-000.txt.md")
+    assert list(head) == [
+        "document",
+        "model",
+        "custom_id",
+        "batch",
+        "input_tokens",
+        "cache_write_tokens",
+        "cache_read_tokens",
+        "output_tokens",
+        "cost_usd",
+        "stop_reason",
+        "truncated",
+    ]
+    assert head["document"] == "legal/doc-000.txt"
+    assert str(head["custom_id"]).startswith("legal-doc-000-txt-")
+    assert str(head["batch"]).startswith("msgbatch_")
+    assert header(out / 'été "neu" 数据.txt.md')["document"] == 'été "neu" 数据.txt'
+    assert (out / "failures.jsonl").read_text() == ""
+    assert summary(out)["documents"] == {
+        "total": 5,
+        "waiting": 0,
+        "in_batch": 0,
+        "reported": 5,
+        "failed": 0,
+    }
+    assert done.out.splitlines()[-1].startswith("5 of 5 documents reported; cost $")
+    assert "simulated" not in done.out
+    assert sorted(provider.requested().values()) == [1] * 5
+
+
+def test_running_again_submits_nothing_and_takes_up_what_is_new_or_changed(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    names = write_documents(folder, 4)
+    command = ("run", folder, "--out", out, *QUICK, recipe, "--json")
+    assert docmill(*command).status == 0
+    before = (out / "doc-000.txt.md").stat().st_mtime_ns
+    again = docmill(*command)
+    assert (again.status, provider.batches()) == (0, 1)
+    (folder / "doc-001.txt").write_text("It reads otherwise now.\n")
+    (folder / "extra.txt").write_text("Somebody added this.\n")
+    assert docmill(*command).status == 0
+    expected = dict.fromkeys(names, 1) | {"doc-001-txt": 2, "extra-txt": 1}
+    assert provider.requested() == expected
+    assert (out / "doc-000.txt.md").stat().st_mtime_ns == before
+    assert "extra.txt.md" in reports(out)
+
+
+def test_some_failures_give_one_and_are_written_down_until_they_are_mended(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 2)
+    (folder / "empty.txt").write_text("")
+    (folder / "scan.pdf.txt").write_bytes(b"\x00\x01\x02\xff\xfe\x00\x89" * 50)
+    command = ("run", folder, "--out", out, *QUICK, recipe)
+    done = docmill(*command)
+    assert done.status == 1
+    assert len(reports(out)) == 2
+    assert "2 failed (why: " in done.out.splitlines()[-1]
+    found = {line["path"]: line for line in failures(out)}
+    assert set(found) == {"empty.txt", "scan.pdf.txt"}
+    assert set(found["empty.txt"]) == {
+        "path",
+        "custom_id",
+        "type",
+        "message",
+        "attempts",
+        "retryable",
+    }
+    (folder / "empty.txt").write_text("Not any more.\n")
+    assert docmill(*command).status == 1
+    assert [line["path"] for line in failures(out)] == ["scan.pdf.txt"]
+
+
+def test_json_is_all_that_standard_output_holds(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 3)
+    (folder / "empty.txt").write_text("")
+    done = docmill("run", folder, "--out", out, *QUICK, recipe, "--json")
+    assert (done.status, done.err) == (1, "")
+    events = [event["event"] for event in done.events]
+    for name in ("taken_in", "estimated", "batch_submitted", "batch_ended", "batch_collected"):
+        assert name in events
+    assert events[-1] == "finished"
+    assert (done.events[-1]["reported"], done.events[-1]["failed"]) == (3, 1)
+
+
+def test_simulated_reports_say_so_and_so_does_the_last_line(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder / ("a folder with quite a long name that must not be broken" * 2), 2)
+    write_documents(folder, 1)
+    docmill = Docmill({})
+    command = ("run", folder, "--out", out, "--poll-interval", "0.1", "--simulate")
+    done = docmill.alone(*command)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("docmill: using the bundled simulator")
+    assert done.out.rstrip().endswith("(simulated: nothing was spent)")
+    table = [line for line in done.out.splitlines() if line.startswith("a folder with")]
+    assert len(table) == 1
+    assert len(table[0].split("$")) == 3, "a group keeps its one line where output is no terminal"
+    for report in reports(out):
+        assert "Placeholder by docmill's simulator" in (out / report).read_text()
+    real = docmill("run", folder, "--out", out, ANTHROPIC_API_KEY="x")
+    assert real.status == 2
+    assert "holds simulated reports" in real.said
+    shown = docmill("status", out)
+    assert shown.out.rstrip().endswith("(simulated: nothing was spent)")
+
+
+def test_no_key_is_one_line(tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 1)
+    done = Docmill({})("run", tmp_path / "in", "--out", tmp_path / "out")
+    assert done.status == 2
+    assert "ANTHROPIC_API_KEY is not set" in done.said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_refused_key_is_one_line_and_loses_nothing(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    write_documents(tmp_path / "in", 2)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", *QUICK, recipe)
+    provider.running.simulator.faults.script.append(
+        Fault(call=Call.CREATE, status=401, message="invalid x-api-key")
+    )
+    done = docmill(*command)
+    assert done.status == 2
+    assert "invalid x-api-key" in done.said
+    assert docmill(*command).status == 0
+    assert set(provider.requested().values()) == {1}
+
+
+def test_a_folders_own_recipe_is_used_and_is_no_document(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 1)
+    recipe.rename(folder / "_recipe.md")
+    assert docmill("run", folder, "--out", out, "--poll-interval", "0.05").status == 0
+    assert reports(out) == {"doc-000.txt.md"}
+    assert json.loads(json.dumps(summary(out)))["batches"][0]["requests"]
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
+    with Docmill({}).start("recipes", "show", "project-analysis") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == 3
+    assert said == ""
