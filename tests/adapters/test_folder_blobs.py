@@ -393,19 +393,21 @@ def test_a_full_or_failing_disk_ends_the_writing_and_leaves_nothing_behind(
     assert everything_below(root) == ["a", "a/0"]
 
 
-def test_a_file_larger_than_allowed_is_refused_whole(root: Path, blobs: FolderBlobs) -> None:
+def test_a_limit_on_file_sizes_stops_the_writing_like_a_full_disk(
+    root: Path, blobs: FolderBlobs
+) -> None:
     said = printed_by(
         "import resource\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
         "b = f.FolderBlobs(Path(sys.argv[1]))\n"
         "b.write_many([('a', b'old')])\n"
         "try: b.write_many([('a', b'x' * 10_001), ('b', b'1')])\n"
-        "except f.BlobUnreadable as error: print(error)\n",
+        "except f.BlobStoreUnavailable as error: print(error)\n",
         root,
     )
-    assert said == f"{root}/a can't be written: file too large\n"
+    assert said == f"a limit on the size of files stops writing to {root}\n"
     assert blobs.read("a") == b"old"
-    assert everything_below(root) == ["a", "b"]
+    assert everything_below(root) == ["a"]
 
 
 def test_a_write_is_seen_whole_or_not_at_all(root: Path, blobs: FolderBlobs) -> None:
