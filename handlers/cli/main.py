@@ -199,7 +199,22 @@ def _leave(_signal: int = 0, _frame: FrameType | None = None) -> NoReturn:
     os._exit(_INTERRUPTED)
 
 
-__all__ = ["Fault", "cli", "main"]
+def entry() -> NoReturn:
+    """What the installed command runs: `main`, and out without taking every module down first."""
+    status = 1
+    try:
+        main()
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 0
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = LEFT_OPEN
+    os._exit(status)
+
+
+__all__ = ["Fault", "cli", "entry", "main"]
 
 if __name__ == "__main__":
-    main()
+    entry()
