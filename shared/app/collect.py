@@ -272,8 +272,8 @@ def _count(deps: Deps, reading: _Pass, outcome: Outcome) -> Decimal | None:
     model = deps.catalog.find(reading.batch.model)
     usage = Usage() if isinstance(outcome, Retry) else outcome.usage or Usage()
     geo = reading.batch.inference_geo
-    cost = deps.catalog.cost(model, usage, batch=True, inference_geo=geo)
     without = deps.catalog.cost(model, usage, batch=False, inference_geo=geo)
+    cost = None if without is None else without * deps.catalog.batch_discount
     reading.totals += Totals(
         reported=isinstance(outcome, Report),
         truncated=_truncated(outcome),

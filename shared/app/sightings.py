@@ -70,7 +70,10 @@ def _check_columns(recipe: Recipe | None, row: Row, path: str) -> None:
 
 def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
     if isinstance(row, BrokenRow):
-        return _fault(blob, path, row.line, row.type, row.message)
+        message = row.message
+        if f"line {row.line}" not in message:
+            message = f"line {row.line}: {message}"
+        return _fault(blob, path, row.line, row.type, message)
     try:
         check_path(row.id)
     except InvalidName as error:
