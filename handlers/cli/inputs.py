@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.cli.faults import Fault
-from shared.app.sightings import is_marker, sight, unusable
+from shared.app.sightings import RECIPE_NAME, is_marker, sight, unusable
 from shared.domain.document import Sighting
 from shared.domain.manifest import InvalidManifest, manifest_kind
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe
 from shared.ports.blobs import Blob, BlobError, Blobs
-
-RECIPE_FILE = "_recipe.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +23,8 @@ class Inputs:
     @property
     def recipe(self) -> Path | None:
         """The recipe that lies beside the documents of a single folder."""
-        if len(self.folders) == 1 and (self.folders[0] / RECIPE_FILE).is_file():
-            return self.folders[0] / RECIPE_FILE
+        if len(self.folders) == 1 and (self.folders[0] / RECIPE_NAME).is_file():
+            return self.folders[0] / RECIPE_NAME
         return None
 
 

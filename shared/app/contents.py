@@ -17,7 +17,7 @@ from shared.domain.manifest import (
 )
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import RenderInput
-from shared.domain.text import Unreadable, decode, too_large
+from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
 from shared.ports.blobs import (
     BlobChanged,
     BlobError,
@@ -30,7 +30,7 @@ _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
 _SKIP_AT_MOST = 8_000_000
 _UNKNOWN_CONTEXT = 1_000_000
-_LEAST_BYTES_PER_CHAR = 4
+_MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
 
 
@@ -80,7 +80,7 @@ def _slices(documents: Iterable[Document]) -> Iterator[list[Document]]:
 def _read_files(
     blobs: Blobs, documents: list[Document], context: int
 ) -> Iterator[tuple[Document, Content]]:
-    limit = context * _LEAST_BYTES_PER_CHAR * 5
+    limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
     fit = [document for document in documents if document.content.size <= limit]
     contents = iter(blobs.read_many([document.content.source for document in fit]))
     for document in documents:

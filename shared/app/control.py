@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
 from itertools import islice
 
 from shared.app.deps import Deps
@@ -11,11 +10,11 @@ from shared.app.submit import abandon
 from shared.domain.batch import BatchEvent, BatchStatus, after
 from shared.domain.document import Document, Failure, failed, requeued
 from shared.domain.ids import JobName
+from shared.domain.policy import EVER
 from shared.ports.batch_api import ApiError
 from shared.ports.store import StaleWrite
 
 _SLICE = 500
-_EVER = timedelta(days=3650)
 _MANY = 1_000_000
 _REFUSED_AT_SIGHT = frozenset({"invalid_name", "invalid_manifest", "no_job"})
 """Failures that only a new look at the input can mend."""
@@ -47,7 +46,7 @@ async def cancel(deps: Deps, job: JobName) -> int:
     The answer is how many batches were asked for; what they finished all the same is collected
     as usual. Batches in doubt are left to reconcile.
     """
-    far = deps.clock() + _EVER
+    far = deps.clock() + EVER
     for batch in deps.store.due(BatchStatus.PLANNED, now=far, limit=_MANY):
         if batch.job == job:
             abandon(deps, batch, "canceled before it was sent")

@@ -12,9 +12,9 @@ from shared.app.submit import lift_pause, submit
 from shared.domain.batch import LIVE, BatchStatus
 from shared.domain.ids import JobName
 from shared.domain.pause import Pause, PauseReason
+from shared.domain.policy import EVER
 from shared.ports.batch_api import Unavailable
 
-_EVER = timedelta(days=3650)
 _SHORTEST = timedelta(milliseconds=10)
 _RETRY_SOON = timedelta(milliseconds=200)
 _LONGEST = timedelta(seconds=60)
@@ -50,7 +50,7 @@ async def drive(
         polled = await poll(deps)
         if polled.unavailable is not None:
             _check_key(polled.unavailable)
-        due_by = deps.clock() + (_EVER if first else timedelta(0))
+        due_by = deps.clock() + (EVER if first else timedelta(0))
         for batch in deps.store.due(BatchStatus.ENDED, now=due_by, limit=_ENDED_AT_ONCE):
             if await collect(deps, batch.id, take_over=first) is Collected.DONE:
                 publish(deps, job)
@@ -65,7 +65,7 @@ async def drive(
 
 def _next_look(deps: Deps, *, submitting: bool) -> datetime | None:
     """When something is due next; None when nothing is left to wait for."""
-    far = deps.clock() + _EVER
+    far = deps.clock() + EVER
     pause = deps.store.pause()
     held_until = pause.until if pause else deps.clock()
     times = [

@@ -1,8 +1,10 @@
 """Publish: `failures.jsonl` and `summary.json`, derived whole from the state each time."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from shared.app.deps import Deps
+from shared.app.sightings import RECIPE_NAME
 from shared.domain.ids import JobName
 from shared.domain.report import render_failure
 from shared.domain.summary import Summary, render_summary, summarize
@@ -22,7 +24,7 @@ def publish(deps: Deps, name: JobName) -> Summary:
         if document.failure is not None
     ]
     if job is not None and job.problem is not None:
-        lines.insert(0, render_failure("_recipe.md", job.problem))
+        lines.insert(0, render_failure(RECIPE_NAME, job.problem))
     deps.reports.write_many(
         [
             (deps.output_key(name, FAILURES), b"".join(line + b"\n" for line in lines)),
@@ -30,10 +32,8 @@ def publish(deps: Deps, name: JobName) -> Summary:
         ]
     )
     if job is not None and job.stale:
-        try:
+        with suppress(StaleWrite):
             deps.store.swap_job(replace(job, stale=False))
-        except StaleWrite:
-            return summary
     return summary
 
 

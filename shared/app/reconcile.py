@@ -14,12 +14,12 @@ from shared.app.settle import settle
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.ids import BatchId, place_of
 from shared.domain.outcome import MalformedLine, decode
+from shared.domain.policy import EVER
 from shared.domain.polling import backoff, next_check
 from shared.ports.batch_api import NotFound, ProcessingStatus, ProviderBatch, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
 _PER_ROUND = 100
-_EVER = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ async def reconcile(deps: Deps, *, take_over: bool = False) -> Reconciled:
     where whoever held them is dead; and doubts are looked into at once, whatever was planned.
     """
     now = deps.clock()
-    due_by = now + (_EVER if take_over else timedelta(0))
+    due_by = now + (EVER if take_over else timedelta(0))
     for batch in deps.store.due(BatchStatus.SUBMITTING, now=due_by, limit=_PER_ROUND):
         _doubt(deps, batch)
     for status in (BatchStatus.RELEASING, BatchStatus.FAILING):

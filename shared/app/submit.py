@@ -18,6 +18,7 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import DocumentStatus, Failure, claimed
 from shared.domain.group import Group, Load, is_due, rested
 from shared.domain.pause import Pause, PauseReason, extended
+from shared.domain.policy import EVER
 from shared.domain.polling import next_check
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import ApiError, InDoubt, ProviderBatch, Refused, Unavailable
@@ -47,7 +48,7 @@ async def submit(
     another process may hold are taken over; only for a home with a single process.
     """
     done = Submitted()
-    due_by = deps.clock() + (timedelta(days=3650) if everything else timedelta(0))
+    due_by = deps.clock() + (EVER if everything else timedelta(0))
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
         if _stop(deps, until):
             return replace(done, pause=current_pause(deps))

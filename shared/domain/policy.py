@@ -12,6 +12,9 @@ MAX_BATCH_BYTES = 256_000_000
 RESULTS_KEPT = timedelta(days=29)
 """How long results can be fetched, counted from the batch's creation (reference)."""
 
+EVER = timedelta(days=3650)
+"""Further ahead than anything is ever due: asks for what is due at any time."""
+
 BATCH_LIFETIME = timedelta(hours=24)
 """When the provider expires what it hasn't finished (reference)."""
 

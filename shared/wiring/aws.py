@@ -26,6 +26,7 @@ from shared.adapters.builtin import builtin_recipes, catalog
 from shared.adapters.dynamo_store import DynamoStore
 from shared.adapters.s3_blobs import S3Blobs, s3_blobs
 from shared.app.deps import Deps, NoRecipe
+from shared.app.sightings import RECIPE_NAME
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
@@ -150,7 +151,7 @@ class JobRecipes:
         return self._found[job]
 
     def _read(self, job: JobName) -> Recipe | Failure:
-        name = f"{job}/_recipe.md"
+        name = f"{job}/{RECIPE_NAME}"
         try:
             text = self._documents.read(name).decode("utf-8-sig")
         except BlobNotFound:
