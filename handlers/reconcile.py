@@ -19,7 +19,7 @@ async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
     until = time_limit(context)
     published = 0
     async with aws.deps() as deps:
-        found = await reconcile(deps)
+        found = await reconcile(deps, until=until)
         aws.ask_to_collect(found.to_collect)
         for job in list(deps.store.stale_jobs()):
             if deps.clock() >= until:

@@ -39,6 +39,7 @@ class BatchEvent(StrEnum):
     REFUSED = "refused"
     UNANSWERED = "unanswered"
     UNPROVEN = "unproven"
+    UNPROVABLE = "unprovable"
     ADOPTED = "adopted"
     DISPROVED = "disproved"
     CHECKED = "checked"
@@ -60,6 +61,7 @@ TRANSITIONS: dict[tuple[BatchStatus, BatchEvent], BatchStatus] = {
     (BatchStatus.IN_DOUBT, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
     (BatchStatus.IN_DOUBT, BatchEvent.ADOPTED): BatchStatus.IN_PROGRESS,
     (BatchStatus.IN_DOUBT, BatchEvent.DISPROVED): BatchStatus.RELEASING,
+    (BatchStatus.IN_DOUBT, BatchEvent.UNPROVABLE): BatchStatus.FAILING,
     (BatchStatus.IN_PROGRESS, BatchEvent.CHECKED): BatchStatus.IN_PROGRESS,
     (BatchStatus.IN_PROGRESS, BatchEvent.ENDED): BatchStatus.ENDED,
     (BatchStatus.IN_PROGRESS, BatchEvent.VANISHED): BatchStatus.FAILING,

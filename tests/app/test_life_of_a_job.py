@@ -21,7 +21,7 @@ from shared.domain.manifest import InvalidManifest
 from shared.domain.pause import PauseReason
 from shared.domain.policy import Policy
 from shared.domain.recipe import parse_recipe
-from tests.app.home import JOB, Home
+from tests.app.home import JOB, START, Home
 
 WAITING, IN_BATCH = DocumentStatus.WAITING, DocumentStatus.IN_BATCH
 REPORTED, FAILED = DocumentStatus.REPORTED, DocumentStatus.FAILED
@@ -202,6 +202,47 @@ def test_documents_in_doubt_wait_and_all_others_go_on(home: Home) -> None:
         "a": BatchStatus.IN_DOUBT,
         "b": BatchStatus.IN_PROGRESS,
     }
+
+
+def test_a_doubt_whose_proof_is_gone_ends_as_a_named_failure_after_its_day(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    home.lose_answer()
+    home.fault(Call.RESULTS, status=404, times=None)
+    run(home)
+    failure = home.documents()["d0.md"].failure
+    assert failure is not None
+    assert (failure.type, failure.retryable) == ("doubt_unresolved", False)
+    assert home.now - START > home.policy.not_found_grace
+    assert requeue(home.deps, JOB) == 0
+    home.simulator.faults.script.clear()
+    assert requeue(home.deps, JOB, final=True) == 2
+    run(home)
+    assert only(home, REPORTED)
+
+
+def test_many_doubts_are_looked_into_with_one_listing(home: Home) -> None:
+    for number in range(4):
+        fill(home, 2, f"g{number}/")
+        home.lose_answer()
+    home.see()
+    asyncio.run(submit(home.deps))
+    home.later(minutes=5)
+    before = home.simulator.calls.copy()
+    found = asyncio.run(reconcile(home.deps))
+    assert found.adopted == 4
+    assert home.simulator.calls[Call.LIST] - before[Call.LIST] == 1
+    assert home.simulator.calls[Call.RESULTS] - before[Call.RESULTS] <= 4
+
+
+def test_reconciling_stops_when_its_time_is_over(home: Home) -> None:
+    fill(home)
+    home.see()
+    home.lose_answer()
+    asyncio.run(submit(home.deps))
+    home.later(minutes=5)
+    assert asyncio.run(reconcile(home.deps, until=home.now)).adopted == 0
+    assert asyncio.run(reconcile(home.deps, until=home.now + timedelta(seconds=9))).adopted == 1
 
 
 def test_a_full_queue_makes_the_batch_wait_not_fail(home: Home) -> None:
