@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from handlers.events import Context, time_limit
-from shared.app.publish import publish
+from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
 from shared.wiring.aws import AwsHome, home
 
@@ -24,8 +24,7 @@ async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
         for job in list(deps.store.stale_jobs()):
             if deps.clock() >= until:
                 break
-            publish(deps, job.name)
-            published += 1
+            published += publish_if_due(deps, job)
     counts = {
         "adopted": found.adopted,
         "released": found.released,

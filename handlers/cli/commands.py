@@ -119,7 +119,7 @@ def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
         asked = await cancel_job(work.deps, JOB)
         message = f"{asked:,} batches asked to stop; what they finished is collected"
         work.deps.emit("note", message=message)
-        await drive(work.deps, JOB, sleep=asyncio.sleep, submitting=False, waiting=wait)
+        await drive(work.deps, sleep=asyncio.sleep, submitting=False, waiting=wait)
         fail_waiting(work.deps, JOB)
 
     return _perform(out, as_json=as_json, asked=_remembered, work=stop)
@@ -169,7 +169,7 @@ def _announce(options: Options, as_json: bool) -> None:
 
 async def _go_on(work: Session, *, wait: bool, yes: bool) -> None:
     _confirm(work, yes=yes)
-    await drive(work.deps, JOB, sleep=asyncio.sleep, waiting=wait)
+    await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
 
 
 def _confirm(work: Session, *, yes: bool) -> None:

@@ -189,11 +189,15 @@ class FolderBlobs:
         refused: BlobUnreadable | None = None
         for key, data in items:
             try:
-                self._write(key, data, made)
+                self._write(key, (data,), made)
             except BlobUnreadable as error:
                 refused = refused or error
         if refused is not None:
             raise refused
+
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Blobs.write_stream`."""
+        self._write(key, pieces, set())
 
     def delete(self, key: str) -> None:
         """See `Blobs.delete`. A link is removed, never what it points to; folders stay."""
@@ -287,7 +291,7 @@ class FolderBlobs:
                 shown = self._shown(folder)
                 raise BlobUnreadable(f"{shown} can't be {done}: a link out of {self._root}")
 
-    def _write(self, key: str, data: bytes, made: set[str]) -> None:
+    def _write(self, key: str, pieces: Iterable[bytes], made: set[str]) -> None:
         path = self._path(key, writing=True)
         folder = key.rpartition("/")[0]
         temporary = f"{self._base}{folder}/{self._temporary}{next(self._numbers)}"
@@ -297,7 +301,7 @@ class FolderBlobs:
                 _make_folders(self._base + folder)
                 made.add(folder)
             try:
-                _write_new(temporary, data)
+                _write_new(temporary, pieces)
                 os.replace(temporary, path)
             except BaseException:
                 with suppress(OSError):
@@ -375,12 +379,13 @@ def _make_folders(path: str) -> None:
             os.mkdir(path)
 
 
-def _write_new(path: str, data: bytes) -> None:
+def _write_new(path: str, pieces: Iterable[bytes]) -> None:
     descriptor = os.open(path, _WRITE_FLAGS, 0o666)
     try:
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, memoryview(data)[written:])
+        for data in pieces:
+            written = os.write(descriptor, data)
+            while written < len(data):
+                written += os.write(descriptor, memoryview(data)[written:])
     finally:
         os.close(descriptor)
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -263,6 +264,35 @@ class S3Blobs:
         if failed is not None:
             raise failed
 
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Blobs.write_stream`. More than a part goes up in parts, which become the blob, all
+        at once, when the last is there; those of a process that died go by the bucket's rule."""
+        parts = _parts(pieces, PART_BYTES)
+        first = next(parts, b"")
+        if len(first) < PART_BYTES:
+            self.write_many([(key, first)])
+            return
+        self._speaker(key, "written")
+        self._asked(key, "written", lambda: self._upload(key, chain((first,), parts)))
+
+    def _upload(self, key: str, parts: Iterable[bytes]) -> None:
+        place = {"Bucket": self._bucket, "Key": key}
+        begun = self._client.create_multipart_upload(**place, ContentType=_content_type(key))
+        place["UploadId"] = begun["UploadId"]
+        try:
+            done = [
+                {
+                    "PartNumber": number,
+                    "ETag": self._client.upload_part(**place, PartNumber=number, Body=data)["ETag"],
+                }
+                for number, data in enumerate(parts, 1)
+            ]
+            self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": done})
+        except BaseException:
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**place)
+            raise
+
     def delete(self, key: str) -> None:
         """See `Blobs.delete`. obstore deletes through XML, which can't hold every key."""
         delete = self._client.delete_object
@@ -302,10 +332,9 @@ class S3Blobs:
             return error
 
     def _write_or_error(self, key: str, data: bytes) -> BlobError | None:
-        content_type = _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
         try:
             speaker = self._speaker(key, "written")
-            self._asked(key, "written", lambda: speaker.put(key, data, content_type))
+            self._asked(key, "written", lambda: speaker.put(key, data, _content_type(key)))
         except BlobError as error:
             return error
         return None
@@ -365,6 +394,22 @@ def _answer(error: Exception, key: str) -> tuple[int | None, str | None]:
     # The text may begin with the key, which could look like an answer.
     found = _ANSWER.search(str(error).replace(f" {key}", "", 1))
     return (int(found[1]), found[2]) if found else (None, None)
+
+
+def _content_type(key: str) -> str:
+    return _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
+
+
+def _parts(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in parts of `size`; the last may be shorter, and is empty if nothing came."""
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        while len(buffer) >= size:
+            yield bytes(buffer[:size])
+            del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
 
 
 def _bare(etag: str | None) -> str:

@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from shared.app.collect import Collected, collect
+from shared.app.collect import collect
 from shared.app.deps import Deps
 from shared.app.poll import poll
-from shared.app.publish import publish
+from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
 from shared.app.submit import lift_pause, submit
 from shared.domain.batch import LIVE, BatchStatus
-from shared.domain.ids import JobName
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
 from shared.ports.batch_api import Unavailable
@@ -27,7 +26,6 @@ class CredentialsRefused(Exception):
 
 async def drive(
     deps: Deps,
-    job: JobName,
     *,
     sleep: Callable[[float], Awaitable[None]],
     submitting: bool = True,
@@ -52,8 +50,9 @@ async def drive(
             _check_key(polled.unavailable)
         due_by = deps.clock() + (EVER if first else timedelta(0))
         for batch in deps.store.due(BatchStatus.ENDED, now=due_by, limit=_ENDED_AT_ONCE):
-            if await collect(deps, batch.id, take_over=first) is Collected.DONE:
-                publish(deps, job)
+            await collect(deps, batch.id, take_over=first)
+        for stale in list(deps.store.stale_jobs()):
+            publish_if_due(deps, stale)
         await reconcile(deps)
         first = False
         wake = _next_look(deps, submitting=submitting)

@@ -67,5 +67,9 @@ class Blobs(Protocol):
         Raises BlobUnreadable where one key can't be written, BlobStoreUnavailable otherwise.
         """
 
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        """Write one blob of any size whole, its pieces taken as they come. Raises like
+        `write_many`; when a piece can't be had, that error is raised and nothing is written."""
+
     def delete(self, key: str) -> None:
         """Remove one blob; nothing happens when it isn't there."""

@@ -108,7 +108,7 @@ class Home:
 
     async def finish(self) -> None:
         """Run the laptop's loop until all is done."""
-        await drive(self.deps, JOB, sleep=self.sleep)
+        await drive(self.deps, sleep=self.sleep)
 
     async def finish_group(self, marker: str) -> None:
         """Drop a marker and run to the end."""
