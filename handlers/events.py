@@ -7,6 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import unquote_plus
 
+import msgspec
+
+from shared.app.uploads import Upload
+
+_LEFT = "docmill_left"
+"""The only key of a message about the rest of an upload; S3 has none of this name."""
+
 MARGIN = timedelta(seconds=20)
 """Time kept back for saving what was done before Lambda ends the process."""
 
@@ -42,10 +49,28 @@ def sqs_records(event: Mapping[str, Any]) -> list[Record]:
         raise MalformedEvent(f"not an SQS event: {error}") from error
 
 
-def uploaded_keys(body: str) -> Iterator[str]:
-    """The object keys that an S3 notification names, decoded; none for S3's test event.
+def uploads(body: str) -> Iterator[Upload]:
+    """What a message of the upload queue asks to be looked at: an S3 notification's keys, or the
+    rest of an earlier look. Raises MalformedEvent.
+    """
+    message = _object(body)
+    if _LEFT not in message:
+        yield from (Upload(key=key) for key in changed_keys(body))
+        return
+    try:
+        yield msgspec.convert(message[_LEFT], Upload)
+    except msgspec.ValidationError as error:
+        raise MalformedEvent(f"not the rest of an upload: {error}") from error
 
-    Raises MalformedEvent.
+
+def left_message(upload: Upload) -> str:
+    """The message that has somebody go on with an upload."""
+    return msgspec.json.encode({_LEFT: upload}).decode()
+
+
+def changed_keys(body: str) -> Iterator[str]:
+    """The object keys that an S3 notification says were created or removed, decoded; none for
+    S3's test event. Raises MalformedEvent.
     """
     message = _object(body)
     if message.get("Event") == "s3:TestEvent":
@@ -60,7 +85,7 @@ def uploaded_keys(body: str) -> Iterator[str]:
             raise MalformedEvent(f"an S3 record without {error}") from error
         if not isinstance(name, str) or not isinstance(key, str):
             raise MalformedEvent("an S3 record whose name or key is not text")
-        if name.removeprefix("s3:").startswith("ObjectCreated:"):
+        if name.removeprefix("s3:").startswith(("ObjectCreated:", "ObjectRemoved:")):
             yield unquote_plus(key)
 
 
@@ -72,10 +97,13 @@ def batch_to_collect(body: str) -> str:
     return batch
 
 
-def time_limit(context: Context, margin: timedelta = MARGIN) -> datetime:
-    """When to stop beginning new work in this invocation, `margin` before it ends."""
+def time_limit(context: Context, margin: timedelta = MARGIN, *, shares: int = 1) -> datetime:
+    """When to stop beginning new work in this invocation, `margin` before it ends.
+
+    With `shares`, that time is shared between so many pieces of work, and this is the first.
+    """
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return datetime.now(UTC) + max(left - margin, left / 2)
+    return datetime.now(UTC) + max(left - margin, left / 2) / shares
 
 
 def failed_items(message_ids: list[str]) -> dict[str, list[dict[str, str]]]:

@@ -31,6 +31,7 @@ from shared.ports.blobs import (
     BlobNotFound,
     BlobStoreUnavailable,
     BlobUnreadable,
+    Unlisted,
 )
 
 if TYPE_CHECKING:
@@ -169,7 +170,11 @@ class S3Blobs:
         self._obstore = _Obstore(store)
         self._boto3 = _Boto3(bucket, client)
 
-    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+    def shown(self, key: str) -> str:
+        """See `Blobs.shown`."""
+        return escaped(f"s3://{self._bucket}/{key}")
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         """See `Blobs.list`. Raises BlobStoreUnavailable. S3 sorts by UTF-8, which is `str`'s order.
 
         botocore asks for URL-encoded keys, which XML could not hold otherwise, and decodes them.
@@ -178,7 +183,7 @@ class S3Blobs:
             return
         paginator = self._client.get_paginator("list_objects_v2")
         try:
-            for page in paginator.paginate(Bucket=self._bucket, Prefix=prefix):
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=after):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield Blob(
@@ -195,6 +200,14 @@ class S3Blobs:
         """See `Blobs.stat`."""
         speaker = self._speaker(key, "read")
         return self._asked(key, "read", lambda: speaker.head(key))
+
+    def exists(self, key: str) -> bool:
+        """See `Blobs.exists`."""
+        try:
+            self.stat(key)
+        except (BlobNotFound, BlobUnreadable):
+            return False
+        return True
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
@@ -302,12 +315,12 @@ class S3Blobs:
 
     def _speaker(self, key: str, done: str) -> _Speaker:
         if not key or _SURROGATE.search(key):
-            raise BlobUnreadable(f"{self._shown(key)} can't be {done}: it is no name of an object")
+            raise BlobUnreadable(f"{self.shown(key)} can't be {done}: it is no name of an object")
         if len(key.encode()) > MAX_KEY_BYTES:
             if done == "written":
                 reason = f"its name is longer than {MAX_KEY_BYTES} bytes"
-                raise BlobUnreadable(f"{self._shown(key)} can't be written: {reason}")
-            raise BlobNotFound(f"{self._shown(key)} isn't there")
+                raise BlobUnreadable(f"{self.shown(key)} can't be written: {reason}")
+            raise BlobNotFound(f"{self.shown(key)} isn't there")
         return self._boto3 if _NOT_FOR_OBSTORE.search(key) else self._obstore
 
     def _asked(self, key: str, done: str, ask: Callable[[], T]) -> T:
@@ -342,7 +355,7 @@ class S3Blobs:
     def _fault(self, error: Exception, key: str, done: str) -> BlobError:
         """The one place where errors of both libraries become ours; their texts stay behind."""
         status, code = _answer(error, key)
-        shown = self._shown(key)
+        shown = self.shown(key)
         if status == 412:
             return BlobChanged(f"{shown} has changed")
         if status is None:
@@ -356,9 +369,6 @@ class S3Blobs:
         if status == 404:
             return BlobNotFound(f"{shown} isn't there")
         return BlobUnreadable(f"{shown} can't be {done}: {reason}")
-
-    def _shown(self, key: str) -> str:
-        return escaped(f"s3://{self._bucket}/{key}")
 
 
 def s3_blobs(bucket: str, *, client: Any, endpoint: str | None = None, retries: int = 6) -> S3Blobs:

@@ -7,13 +7,13 @@ from its list.
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 import msgspec
 
-from shared.app.contents import Content, read_contents
+from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.slices import SLICE, slices
 from shared.app.spool import FRAME_BYTES, Spool
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
@@ -31,7 +31,6 @@ from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
 
 _ENCODE = msgspec.json.Encoder().encode
-_SLICE = 500
 NO_REV = 0
 """In `Plan.revs`: the place isn't to be claimed."""
 
@@ -71,7 +70,7 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         made = requests.make(document, content, name)
         if isinstance(made, Document):
             settled.append(made)
-            if len(settled) >= _SLICE:
+            if len(settled) >= SLICE:
                 _settle_early(deps, settled)
                 settled = []
             continue
@@ -108,7 +107,7 @@ def _really_waiting(deps: Deps, group: Group) -> Iterator[Document]:
     if not deps.policy.index_lag:
         yield from found
         return
-    while part := list(islice(found, _SLICE)):
+    for part in slices(found):
         rows = deps.store.documents(group.job, [document.path for document in part])
         for candidate in part:
             document = rows.get(candidate.path)
@@ -121,8 +120,7 @@ def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
     plan = Plan(spool=spool)
     requests = _Requests(deps, recipe)
     members = deps.store.members(batch.id)
-    for start in range(0, len(members), _SLICE):
-        part = members[start : start + _SLICE]
+    for part in slices(members):
         known = deps.store.documents(batch.job, [member.path for member in part])
         usable = {
             path: document
@@ -168,7 +166,7 @@ class _Requests:
         self._renderer = Renderer(recipe)
 
     def make(
-        self, document: Document, content: Content, name: CustomId
+        self, document: Document, content: Read, name: CustomId
     ) -> Document | tuple[str, bytes]:
         """The digest and the encoded request, or the document as it ends without one."""
         now = self.deps.clock()

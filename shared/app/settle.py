@@ -4,12 +4,12 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.slices import slices
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Document, DocumentStatus, Failure, failed, released
 from shared.domain.ids import CustomId
 from shared.domain.polling import backoff
 
-_SLICE = 500
 _ROUNDS = 20
 
 
@@ -22,8 +22,7 @@ def settle(deps: Deps, batch: Batch) -> None:
     failure = batch.failure if batch.status is BatchStatus.FAILING else None
     members = deps.store.members(batch.id)
     mark_stale(deps.store, batch.job)
-    for start in range(0, len(members), _SLICE):
-        part = members[start : start + _SLICE]
+    for part in slices(members):
         ids = {member.path: member.custom_id for member in part}
         paths = set(ids)
         for _ in range(_ROUNDS):

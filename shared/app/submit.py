@@ -12,6 +12,7 @@ from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, set_problem
 from shared.app.plan import NO_REV, Plan, plan_batch, spool_again
 from shared.app.settle import settle
+from shared.app.slices import slices
 from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
@@ -24,7 +25,6 @@ from shared.domain.recipe import Recipe
 from shared.ports.batch_api import ApiError, InDoubt, ProviderBatch, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
-_SLICE = 500
 _PLANNED_AT_ONCE = 100
 
 
@@ -192,8 +192,7 @@ def _claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
     Claiming what this batch holds already changes nothing, so a plan can be resumed.
     """
     excluded = Bitmap(bytes(plan.excluded))
-    for start in range(0, len(plan.members), _SLICE):
-        part = range(start, min(start + _SLICE, len(plan.members)))
+    for part in slices(range(len(plan.members))):
         places = {plan.members[place].path: place for place in part if place not in excluded}
         known = deps.store.documents(batch.job, places.keys())
         swaps = []

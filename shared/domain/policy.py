@@ -28,6 +28,8 @@ class Policy:
     `index_lag`: how far the store's index may be behind its rows.
     `lease`: how long a batch stays with the process that took it up.
     `reports_by_job`: reports lie below `<job>/`, as in a bucket that several jobs share.
+    `check_reports`: a report that somebody removed makes its document a failure when it is seen
+    again; not for buckets, which may let reports expire.
     """
 
     poll_interval: timedelta = timedelta(seconds=60)
@@ -40,3 +42,4 @@ class Policy:
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
     reports_by_job: bool = False
+    check_reports: bool = False

@@ -109,12 +109,15 @@ class AwsHome:
 
     def ask_to_collect(self, batches: tuple[BatchId, ...]) -> None:
         """Queue ended batches for the collect function."""
-        sqs = self._sqs()
         for batch in batches:
-            sqs.send_message(
-                QueueUrl=self.settings.collect_queue_url,
-                MessageBody=json.dumps({"batch_id": batch}),
-            )
+            self._send(self.settings.collect_queue_url, json.dumps({"batch_id": batch}))
+
+    def ask_to_go_on(self, message: str) -> None:
+        """Queue the rest of an upload for the intake function."""
+        self._send(self.settings.upload_queue_url, message)
+
+    def _send(self, queue_url: str, body: str) -> None:
+        self._sqs().send_message(QueueUrl=queue_url, MessageBody=body)
 
     @cache  # noqa: B019 - one home per process, and it lives as long
     def _sqs(self) -> Any:

@@ -18,7 +18,6 @@ from shared.app.reconcile import reconcile
 from shared.app.submit import current_pause, submit
 from shared.domain.batch import BatchStatus
 from shared.domain.document import DocumentStatus
-from shared.domain.manifest import InvalidManifest
 from shared.domain.pause import PauseReason
 from shared.domain.policy import Policy
 from shared.domain.recipe import parse_recipe
@@ -606,8 +605,13 @@ def test_a_csv_without_a_column_that_the_prompt_uses_fails_before_anything_is_sp
     prompt = "---\nmodel: claude-opus-4-6\n---\n{{ readme }}\n"
     home.recipe = parse_recipe(prompt, name="recipe.md", catalog=catalog())
     home.write("manifest.csv", "id,name\n1,x\n")
-    with pytest.raises(InvalidManifest, match="no column readme"):
-        home.see()
+    home.see()
+    failure = home.documents()["manifest.csv"].failure
+    assert failure is not None
+    assert failure.type == "invalid_manifest"
+    assert "no column readme" in failure.message
+    run(home)
+    assert home.requested() == 0
 
 
 def test_a_row_without_a_value_that_the_prompt_uses_fails_alone(home: Home) -> None:
