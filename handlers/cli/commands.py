@@ -29,8 +29,9 @@ from handlers.cli.session import (
 )
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.control import cancel as cancel_job
-from shared.app.control import fail_waiting, forget_unsent, requeue
+from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unsent
 from shared.app.drive import drive
+from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
 from shared.domain.estimate import estimate
@@ -82,6 +83,8 @@ def run(
 
     async def take_and_drive(work: Session) -> None:
         check_documents(work.deps.documents, found, work.recipe)
+        forget_gone(work.deps, JOB)
+        requeue_unsent(work.deps, JOB)
         taken = take_in(
             work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
         )

@@ -51,11 +51,12 @@ class Timeouts:
     create: float = 600.0
 
 
-class MissingApiKey(Exception):
+class MissingApiKey(Unavailable):
     """No key to call the API with, or none that can be sent; the message says what to do."""
 
     def __init__(self, fault: str = "ANTHROPIC_API_KEY is not set") -> None:
-        super().__init__(f"{fault}; set it, or try docmill without cost with --simulate")
+        message = f"{fault}; set it, or try docmill without cost with --simulate"
+        super().__init__(message, reason=PauseReason.CREDENTIALS)
 
 
 class AnthropicApi:
@@ -97,6 +98,11 @@ class AnthropicApi:
         made, self._made = self._made, None
         if made is not None:
             await made.close()
+
+    async def ready(self) -> None:
+        """Import the SDK and make its client, with the key: two seconds, and where a key is asked
+        for, a call."""
+        self._client()
 
     async def create(self, body: Body, *, betas: Sequence[str]) -> ProviderBatch:
         """Submit a batch, in one POST whatever happens."""

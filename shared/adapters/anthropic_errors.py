@@ -39,6 +39,9 @@ _SPEND_MESSAGES = re.compile(
 )
 """These two come as a plain 400 `invalid_request_error`: only the message tells."""
 
+_REQUEST_NAMED = re.compile(r"requests\.(\d{1,6})\b")
+"""How a refused create names the one request it is about: `requests.0.custom_id: …` (reported)."""
+
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"sk-ant-[A-Za-z0-9_-]+")
 
@@ -94,7 +97,12 @@ def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") ->
         case 413:
             return Refused(message, type="request_too_large")
         case _:
-            return Refused(message, type=error.type or f"http_{status}")
+            named = _REQUEST_NAMED.match(error.message)
+            return Refused(
+                message,
+                type=error.type or f"http_{status}",
+                request=int(named[1]) if named else None,
+            )
 
 
 def from_failure(failure: BaseException, call: Call, *, hide: str = "") -> ApiError:

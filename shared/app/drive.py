@@ -33,7 +33,8 @@ async def drive(
 ) -> None:
     """Bring the job to its end: every document a report or a failure, every batch closed.
 
-    Without `waiting`, returns once all that can be submitted now is. Raises CredentialsRefused.
+    Without `waiting`, returns after one round: all that can be submitted now is, and what has ended
+    is collected. Raises CredentialsRefused.
     Assumes to be the only process on this state, so it takes over what a dead one held.
     """
     _forget_old_pause(deps)
@@ -41,10 +42,8 @@ async def drive(
     first = True
     while True:
         if submitting:
-            done = await submit(deps, everything=first)
+            done = await submit(deps, take_over=first)
             _check_credentials(done.pause)
-        if not waiting:
-            return
         polled = await poll(deps)
         if polled.unavailable is not None:
             _check_key(polled.unavailable)
@@ -55,6 +54,8 @@ async def drive(
             publish_if_due(deps, stale)
         await reconcile(deps)
         first = False
+        if not waiting:
+            return
         wake = _next_look(deps, submitting=submitting)
         if wake is None:
             return

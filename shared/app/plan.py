@@ -63,6 +63,7 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
     batch_id = deps.new_batch_id()
     requests = _Requests(deps, recipe)
     plan = Plan(spool=spool)
+    most = deps.policy.most_requests(recipe.max_tokens)
     settled: list[Document] = []
     waiting = _really_waiting(deps, group)
     for document, content in read_contents(deps, waiting, recipe):
@@ -78,7 +79,7 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
             break
         plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
-        if len(plan.members) >= deps.policy.max_batch_requests:
+        if len(plan.members) >= most:
             break
     _settle_early(deps, settled)
     if not plan.members:

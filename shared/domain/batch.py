@@ -7,6 +7,7 @@ move many documents (RELEASING, FAILING) are saved before the first document mov
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -37,6 +38,7 @@ class BatchEvent(StrEnum):
     ACCEPTED = "accepted"
     DEFERRED = "deferred"
     REFUSED = "refused"
+    BLAMED = "blamed"
     UNANSWERED = "unanswered"
     UNPROVEN = "unproven"
     UNPROVABLE = "unprovable"
@@ -56,6 +58,7 @@ TRANSITIONS: dict[tuple[BatchStatus, BatchEvent], BatchStatus] = {
     (BatchStatus.SUBMITTING, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
     (BatchStatus.SUBMITTING, BatchEvent.DEFERRED): BatchStatus.PLANNED,
     (BatchStatus.SUBMITTING, BatchEvent.REFUSED): BatchStatus.FAILING,
+    (BatchStatus.SUBMITTING, BatchEvent.BLAMED): BatchStatus.RELEASING,
     (BatchStatus.SUBMITTING, BatchEvent.UNANSWERED): BatchStatus.IN_DOUBT,
     (BatchStatus.IN_DOUBT, BatchEvent.UNPROVEN): BatchStatus.IN_DOUBT,
     (BatchStatus.IN_DOUBT, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
@@ -111,7 +114,8 @@ class Batch(Record, frozen=True, kw_only=True):
     all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody
     should look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks
     since the last success, for backing off, `short_reads` the whole readings of its results that
-    lacked lines. `cancel_wanted` has poll ask for its cancellation until that is taken.
+    lacked lines. `blamed` is the place whose request alone `failure` is about, where the provider
+    named one. `cancel_wanted` has poll ask for its cancellation until that is taken.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -143,6 +147,7 @@ class Batch(Record, frozen=True, kw_only=True):
     note: str = ""
     tries: int = 0
     short_reads: int = 0
+    blamed: int | None = None
     cancel_wanted: bool = False
     rev: int = 0
 
@@ -150,6 +155,12 @@ class Batch(Record, frozen=True, kw_only=True):
     def requests(self) -> int:
         """How many requests were sent, or will be."""
         return self.size - len(Bitmap(self.excluded))
+
+    def place_of_request(self, number: int) -> int | None:
+        """The place in the list of the request that was sent as number `number`, from 0."""
+        excluded = Bitmap(self.excluded)
+        sent = (place for place in range(self.size) if place not in excluded)
+        return next(islice(sent, number, None), None)
 
 
 def after(batch: Batch, event: BatchEvent, **changes: object) -> Batch:

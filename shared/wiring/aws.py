@@ -45,6 +45,10 @@ _RETRIES = Config(
 )
 _INDEX_LAG = timedelta(seconds=60)
 """DynamoDB gives no bound for how far an index may lag; it is usually well below a second."""
+_MAX_RESULTS_BYTES = 16_000_000_000
+"""Results can't be read from their middle, so a function has to get through all of them before its
+15 minutes are over: at 50 MB/s, this takes 5."""
+
 _SECRET_KEPT_S = 300.0
 
 
@@ -100,6 +104,7 @@ class AwsHome:
                     poll_interval=self.settings.poll_interval,
                     doubt_grace=self.settings.doubt_grace,
                     index_lag=_INDEX_LAG,
+                    max_results_bytes=_MAX_RESULTS_BYTES,
                     max_batch_requests=self.settings.max_batch_requests,
                     max_batch_bytes=self.settings.max_batch_bytes,
                     reports_by_job=True,

@@ -122,6 +122,7 @@ def for_laptop(
             max_attempts=max_attempts,
             max_batch_requests=settings.max_batch_requests,
             max_batch_bytes=settings.max_batch_bytes,
+            check_reports=True,
         ),
         emit=emit,
     )
