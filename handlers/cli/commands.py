@@ -63,7 +63,7 @@ def run(
     found = check_inputs(inputs, out)
     options = load_recipe(
         recipe,
-        found.recipe,
+        found.recipe if recipe is None else None,
         Options(
             inputs=tuple(str(Path(text).resolve()) for text in inputs),
             model=model,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.cli.faults import Fault
-from shared.app.sightings import RECIPE_NAME, is_document, sightings_of
+from shared.app.sightings import RECIPE_NAME, columns_of, is_document, sightings_of
 from shared.domain.document import Sighting
 from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
-from shared.domain.recipe import Recipe
+from shared.domain.recipe import GROUPINGS, Recipe
 from shared.ports.blobs import Blob, BlobError, Blobs, Unlisted
 
 
@@ -22,10 +22,13 @@ class Inputs:
 
     @property
     def recipe(self) -> Path | None:
-        """The recipe that lies beside the documents of a single folder."""
-        if len(self.folders) == 1 and (self.folders[0] / RECIPE_NAME).is_file():
-            return self.folders[0] / RECIPE_NAME
-        return None
+        """The recipe that lies beside the documents. Raises Fault where there are several."""
+        folders = dict.fromkeys((*self.folders, *(file.parent for file in self.files)))
+        beside = [each for each in folders if (each / RECIPE_NAME).is_file()]
+        if len(beside) > 1 or (beside and len(folders) > 1):
+            names = ", ".join(escaped(str(each / RECIPE_NAME)) for each in beside)
+            raise Fault(f"which recipe for all inputs? Name one with --recipe; here: {names}")
+        return beside[0] / RECIPE_NAME if beside else None
 
 
 def check_inputs(given: Sequence[str], out: Path) -> Inputs:
@@ -65,8 +68,10 @@ def check_inputs(given: Sequence[str], out: Path) -> Inputs:
 def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
     """Look through everything before anything is taken in, where it may have to be refused.
 
-    Raises Fault when the prompt needs columns and nothing is a manifest's row.
+    Raises Fault when the prompt needs columns and nothing is a manifest's row, or when documents
+    are to be grouped by a column that no manifest has.
     """
+    _check_grouping(blobs, inputs, recipe)
     if not recipe.needs_columns:
         return
     anything = False
@@ -77,6 +82,24 @@ def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
         anything = True
     if anything:
         raise _no_columns(recipe)
+
+
+def _check_grouping(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
+    if recipe.group_by in GROUPINGS:
+        return
+    columns: set[str] = set()
+    for found, path, direct in _found(blobs, inputs):
+        if isinstance(found, Blob):
+            columns |= columns_of(blobs, found, path, named_directly=direct)
+        if recipe.group_by in columns:
+            return
+    have = f"manifests here have {', '.join(sorted(columns))}" if columns else "no input is one"
+    raise Fault(
+        escaped(
+            f"group by {recipe.group_by!r}: neither {', '.join(GROUPINGS)} nor a column of a "
+            f"manifest ({have})"
+        )
+    )
 
 
 def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:

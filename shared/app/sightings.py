@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
@@ -21,6 +21,7 @@ from shared.ports.blobs import Blob, Blobs, Unlisted
 
 RECIPE_NAME = "_recipe.md"
 READY_NAME = "_READY"
+_ROWS_LOOKED_AT = 1000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -67,6 +68,19 @@ def sightings_of(
             yield _row(row, found, path, by)
     except InvalidManifest as error:
         yield _unusable(path, "invalid_manifest", str(error), content, by)
+
+
+def columns_of(blobs: Blobs, blob: Blob, path: str, *, named_directly: bool = False) -> set[str]:
+    """The columns that the first rows of a manifest have; none for a document.
+
+    Raises BlobError while it is read.
+    """
+    try:
+        found = _manifest_rows(blobs, blob, path, named_directly=named_directly, start=None)
+        first = islice(found or (), _ROWS_LOOKED_AT)
+        return {name for row in first if isinstance(row, Row) for name in row.columns}
+    except InvalidManifest:
+        return set()
 
 
 def unplaced(key: str, content: Content, why: str) -> Sighting:

@@ -53,18 +53,22 @@ _FINAL_FAULTS = frozenset(
 )
 
 
+GROUPINGS = ("folder", "none", "date")
+"""What `group_by` may say besides a manifest's column."""
+
+
 class Output(StrEnum):
+    """What a report is written as."""
+
     MARKDOWN = "markdown"
-    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A recipe that is known to be usable.
 
-    `fingerprint` changes exactly when a document's request would. `variables` are the columns
-    the template refers to, `needs_columns` those it can't do without. `template_line` is the
-    line of the file that the template begins on.
+    `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
+    that the template can't do without. `template_line` is the line of the file that it begins on.
     """
 
     name: str
@@ -80,9 +84,7 @@ class Recipe:
     description: str | None
     template: str
     template_line: int
-    variables: frozenset[str]
     needs_columns: frozenset[str]
-    reads_document: bool
 
     @property
     def fingerprint(self) -> str:
@@ -137,9 +139,7 @@ def parse_recipe(
         description=head.text("description"),
         template=source,
         template_line=line,
-        variables=template.columns,
         needs_columns=template.needed_columns,
-        reads_document=template.reads_document,
     )
 
 
@@ -176,7 +176,8 @@ def _output(head: FrontMatter) -> Output:
         return Output.MARKDOWN
     if value not in tuple(Output):
         raise head.error(
-            "output", f"{shown(value)} is not available in this version; use markdown or text"
+            "output",
+            f"{shown(value)} is not available in this version; use markdown, or leave it out",
         )
     return Output(value)
 
@@ -242,6 +243,11 @@ def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
     except PromptError as error:
         if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
             raise _template_error(head, line, error) from error
+    if not template.reads_document:
+        raise RecipeError(
+            f"{head.name}:{line}: the prompt takes nothing of the document, so every report would "
+            "be the same; put {{ document.text }} where the document belongs"
+        )
     return template, line
 
 

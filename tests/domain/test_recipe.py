@@ -27,12 +27,12 @@ def test_a_model_and_a_prompt_are_a_recipe() -> None:
 
 def test_every_key_is_taken_up() -> None:
     recipe = parsed(
-        "model: claude-opus-4-6\nmax_tokens: 300_000\nsystem: Be brief.\noutput: text\n"
+        "model: claude-opus-4-6\nmax_tokens: 300_000\nsystem: Be brief.\noutput: markdown\n"
         "max_wait: 2h\ngroup_by: department\nmax_attempts: 10\ndescription: A test\n"
         "params:\n  thinking: {type: adaptive}\n  inference_geo: us"
     )
     assert (recipe.max_tokens, recipe.betas) == (300_000, ("output-300k-2026-03-24",))
-    assert (recipe.system, recipe.output) == ("Be brief.", Output.TEXT)
+    assert (recipe.system, recipe.output) == ("Be brief.", Output.MARKDOWN)
     assert (recipe.max_wait, recipe.group_by) == (timedelta(hours=2), "department")
     assert (recipe.max_attempts, recipe.description) == (10, "A test")
     assert recipe.params == {"thinking": {"type": "adaptive"}, "inference_geo": "us"}
@@ -149,14 +149,13 @@ def test_the_columns_a_prompt_refers_to_are_known() -> None:
         "{% if licence is defined %}{{ licence }}{% endif %}{% for i in range(3) %}{{ i }}"
         "{{ loop.index }}{% endfor %}{% set own = 1 %}{{ own }}{{ columns.tags is undefined }}"
     )
-    assert recipe.variables == {"name", "readme", "stars", "licence", "tags"}
     assert recipe.needs_columns == {"name", "readme"}
 
 
-def test_whether_a_prompt_uses_its_document_is_known() -> None:
-    assert parsed().reads_document
-    assert parsed(prompt="{{ name }}").reads_document
-    assert not parsed(prompt="Write a poem.").reads_document
+@pytest.mark.parametrize("prompt", ["Write a poem.", "{% set x = 1 %}{{ x }}", "{{ range(3) }}"])
+def test_a_prompt_that_takes_nothing_of_its_document_is_refused(prompt: str) -> None:
+    with pytest.raises(RecipeError, match="takes nothing of the document"):
+        parsed(prompt=prompt)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,10 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
         (("in", "--recepie", "x"), "No such option"),
         ((), "Missing argument 'INPUT...'"),
         (("bare",), "no documents in bare"),
+        (("in", "--group-by", "foldr"), "nor a column of a manifest (no input is one)"),
+        (("in/one.csv", "--group-by", "nme"), "manifests here have id, text"),
+        (("mine", "in"), "which recipe for all inputs?"),
+        (("mine/a.md", "in/one.csv"), "Name one with --recipe"),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -132,6 +136,9 @@ def test_wrong_use_is_one_line(
     monkeypatch.chdir(tmp_path)
     write_documents(tmp_path / "in" / "sub", 1)
     (tmp_path / "bare").mkdir()
+    write_documents(tmp_path / "mine", 1)
+    for name in ("a.md", "_recipe.md"):
+        (tmp_path / "mine" / name).write_text(f"---\n{HEAD}---\n{PROMPT}\n")
     for place in ("in", "in/sub"):
         (tmp_path / place / "one.csv").write_text("id,text\na,b\n")
     done = docmill("run", *words, "--out", "out")
