@@ -1,0 +1,127 @@
+"""A bucket in memory, and the bucket as one run has it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.ports.blobs import Blob, BlobChanged, BlobError, BlobNotFound, Blobs
+from tests.world.gate import Gate
+from tests.world.weather import BLOB_FAULTS, BLOB_READ_FAULTS, BLOB_WRITE_FAULTS
+
+_PIECE = 64
+
+
+@dataclass(slots=True)
+class MemoryBlobs:
+    """What S3 does, as far as the port shows it. Etags are of the content alone."""
+
+    clock: Callable[[], datetime]
+    _held: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
+
+    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+        return iter([self.stat(key) for key in sorted(self._held) if key.startswith(prefix)])
+
+    def stat(self, key: str) -> Blob:
+        data = self.read(key)
+        return Blob(key=key, size=len(data), etag=_etag(data), modified=self._held[key][1])
+
+    def read(self, key: str) -> bytes:
+        if key not in self._held:
+            raise BlobNotFound(f"{key} is not there")
+        return self._held[key][0]
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+        for key in keys:
+            try:
+                yield self.read(key)
+            except BlobError as error:
+                yield error
+
+    def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        at = offset
+        while True:
+            data = self.read(key)
+            if etag is not None and _etag(data) != etag:
+                raise BlobChanged(f"{key} has changed")
+            piece = data[at : at + _PIECE]
+            if not piece:
+                return
+            yield piece
+            at += len(piece)
+
+    def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
+        for key, data in items:
+            self._held[key] = (data, self.clock())
+
+    def delete(self, key: str) -> None:
+        self._held.pop(key, None)
+
+
+def _etag(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def _nothing(key: str, data: bytes) -> None:
+    """Nobody watches."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FaultyBlobs:
+    """Every call, every object read ahead, every piece and every write passes the gate."""
+
+    inner: Blobs
+    gate: Gate
+    name: str
+    watch: Callable[[str, bytes], None] = _nothing
+
+    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+        found = self.gate.call(
+            f"{self.name}.list", BLOB_FAULTS, lambda: list(self.inner.list(prefix)), prefix
+        )
+        return iter(found)
+
+    def stat(self, key: str) -> Blob:
+        return self.gate.call(f"{self.name}.stat", BLOB_FAULTS, lambda: self.inner.stat(key), key)
+
+    def read(self, key: str) -> bytes:
+        return self.gate.call(f"{self.name}.read", BLOB_FAULTS, lambda: self.inner.read(key), key)
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+        for key in keys:
+            try:
+                yield self.gate.call(
+                    f"{self.name}.read_many",
+                    BLOB_READ_FAULTS,
+                    lambda key=key: self.inner.read(key),  # type: ignore[misc]  # mypy doesn't infer a default
+                    key,
+                )
+            except BlobError as error:
+                yield error
+
+    def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        pieces = self.inner.chunks(key, etag=etag, offset=offset)
+        while True:
+            piece = self.gate.call(
+                f"{self.name}.chunks", BLOB_FAULTS, lambda: next(pieces, b""), key, offset
+            )
+            if not piece:
+                return
+            yield piece
+
+    def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
+        for key, data in items:
+            self.gate.call(
+                f"{self.name}.write",
+                BLOB_WRITE_FAULTS,
+                lambda key=key, data=data: self._write(key, data),  # type: ignore[misc]  # mypy doesn't infer a default
+                key,
+                data,
+            )
+
+    def _write(self, key: str, data: bytes) -> None:
+        self.inner.write_many([(key, data)])
+        self.watch(key, data)
+
+    def delete(self, key: str) -> None:
+        self.gate.call(f"{self.name}.delete", BLOB_FAULTS, lambda: self.inner.delete(key), key)

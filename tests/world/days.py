@@ -1,0 +1,265 @@
+"""What happens in a world, in which order: first anything, then calm, and then all must be settled."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from shared.domain.batch import LIVE
+from shared.domain.ids import BatchId, JobName
+from tests.world.ending import settled
+from tests.world.handlers import Invocation
+from tests.world.runs import Run
+from tests.world.weather import Fault
+from tests.world.world import Message, World
+
+_TICKS = ("submit", "poll", "reconcile")
+_AT_ONCE = 4
+_ROUNDS = 150
+"""Ticks after which a calm world must be settled; most need less than ten."""
+
+_REDELIVERED = 30.0
+
+
+def live(world: World) -> None:
+    """One world from its beginning to its end, or to the first broken rule."""
+    begin(world)
+    for _ in range(world.weather.steps):
+        world.provider.arrive()
+        if world.runs and world.rng.random() < 0.93:
+            world.go_on(world.rng.choice(world.runs))
+        else:
+            happen(world)
+        if world.broken:
+            return
+    calm(world)
+
+
+def begin(world: World) -> None:
+    """Who is there first: some documents, and mostly their recipe."""
+    people, rng = world.people, world.rng
+    for job in people.jobs:
+        if rng.random() < 0.8:
+            people.put_recipe(job, usable=rng.random() < 0.9)
+    for _ in range(rng.randint(1, 5)):
+        people.put_new()
+    if rng.random() < 0.4:
+        people.put_manifest()
+
+
+def happen(world: World) -> None:
+    """Something that isn't the next call of a run."""
+    things: list[tuple[float, Callable[[World], None]]] = [
+        (6, deliver),
+        (5, tick),
+        (1.2, put_something),
+        (2, wait),
+        (0.1, partial(unless_calm, Fault.SPEND_LIMIT, turn_spend_limit)),
+        (0.1, partial(unless_calm, Fault.LOW_CREDIT, turn_credit)),
+        (0.1, partial(unless_calm, Fault.TIME_LEAP, leap)),
+        (0.1, partial(unless_calm, Fault.RETRY, retry)),
+        (0.1, partial(unless_calm, Fault.CANCEL, cancel)),
+        (0.1, partial(unless_calm, Fault.OUTAGE, outage)),
+        (0.1, stranger),
+    ]
+    weights = [weight for weight, _ in things]
+    [(_, thing)] = world.rng.choices(things, weights)
+    thing(world)
+
+
+def unless_calm(fault: Fault, thing: Callable[[World], None], world: World) -> None:
+    """Where this weather is."""
+    if fault in world.weather.rates:
+        thing(world)
+
+
+def deliver(world: World) -> None:
+    """A message, or some, go to a function; those it failed on come back."""
+    due = [message for message in world.queue if message.due <= world.now]
+    if not due or len(world.runs) >= _AT_ONCE:
+        wait(world)
+        return
+    first = world.rng.choice(due)
+    world.queue.remove(first)
+    if first.kind == "collect":
+        start_collect(world, first)
+        return
+    more = [message for message in due if message is not first and message.kind == first.kind]
+    several = [first, *more[: world.rng.randint(0, 2)]]
+    for message in several[1:]:
+        world.queue.remove(message)
+    start_intake(world, several)
+
+
+def start_collect(world: World, message: Message) -> Run:
+    """The queue calls collect."""
+
+    def back(run: Run) -> None:
+        if run.crashed or run.error is not None:
+            world.send_back([message], _REDELIVERED)
+
+    return world.start(
+        "collect", lambda invocation: invocation.collect(BatchId(message.text)), back=back
+    )
+
+
+def start_intake(world: World, messages: list[Message]) -> Run:
+    """The queue calls intake."""
+    failed: list[str] = []
+
+    def work(invocation: Invocation) -> None:
+        invocation.intake([message.text for message in messages], failed)
+
+    def back(run: Run) -> None:
+        again = run.crashed or run.error is not None
+        world.send_back([m for m in messages if again or m.text in failed], _REDELIVERED)
+
+    return world.start("intake", work, back=back)
+
+
+def tick(world: World, kind: str = "") -> None:
+    """A timer fires; the one before may still be running."""
+    if len(world.runs) < _AT_ONCE:
+        start_tick(world, kind or world.rng.choice(_TICKS))
+
+
+def start_tick(world: World, kind: str) -> Run:
+    """A timer's function."""
+    works: dict[str, Callable[[Invocation], None]] = {
+        "submit": Invocation.submit,
+        "poll": Invocation.poll,
+        "reconcile": Invocation.reconcile,
+    }
+    return world.start(kind, works[kind])
+
+
+def put_something(world: World) -> None:
+    """People do what they do."""
+    people, rng = world.people, world.rng
+    things: list[tuple[float, Callable[[], None]]] = [
+        (3, people.put_new),
+        (3, people.put_again),
+        (3, people.put_changed),
+        (1, people.delete),
+        (1, people.put_ready),
+        (1, people.put_manifest),
+        (0.3, people.put_empty),
+        (0.7, lambda: people.put_recipe(rng.choice(people.jobs), usable=rng.random() < 0.8)),
+    ]
+    [(_, thing)] = rng.choices(things, [weight for weight, _ in things])
+    thing()
+
+
+def wait(world: World) -> None:
+    """Time passes; long only when nobody is in the middle of something."""
+    most = 2.0 if world.runs else world.rng.choice((5.0, 60.0, 600.0, 1200.0))
+    world.now += timedelta(seconds=world.rng.uniform(0, most))
+
+
+def leap(world: World) -> None:
+    """Hours in which no timer fires: nobody is alive after them."""
+    if not world.runs:
+        hours = world.rng.choice((1, 12, 26, 26, 31 * 24))
+        world.weather.counts[Fault.TIME_LEAP] += 1
+        world.now += timedelta(hours=hours)
+        world.tell("time", "leaps", f"{hours} hours", fault=Fault.TIME_LEAP)
+
+
+def turn_spend_limit(world: World) -> None:
+    """It is reached, or lifted."""
+    faults = world.provider.simulator.faults
+    faults.spend_limit = not faults.spend_limit
+    world.weather.counts[Fault.SPEND_LIMIT] += faults.spend_limit
+    world.tell("provider", "spend limit", "reached" if faults.spend_limit else "lifted")
+
+
+def turn_credit(world: World) -> None:
+    """It is empty, or filled up."""
+    faults = world.provider.simulator.faults
+    faults.out_of_credit = not faults.out_of_credit
+    world.weather.counts[Fault.LOW_CREDIT] += faults.out_of_credit
+    world.tell("provider", "credit", "empty" if faults.out_of_credit else "filled up")
+
+
+def retry(world: World) -> None:
+    """A person has everything that failed tried again."""
+    if len(world.runs) < _AT_ONCE:
+        job = JobName(world.rng.choice(world.people.jobs))
+        world.weather.counts[Fault.RETRY] += 1
+        world.start("retry", lambda invocation: invocation.retry(job))
+
+
+def cancel(world: World) -> None:
+    """A person cancels a job."""
+    if len(world.runs) < _AT_ONCE:
+        job = JobName(world.rng.choice(world.people.jobs))
+        world.weather.counts[Fault.CANCEL] += 1
+        world.start("cancel", lambda invocation: invocation.cancel(job))
+
+
+def outage(world: World) -> None:
+    """All processes die at once."""
+    for run in list(world.runs):
+        world.kill(run, Fault.OUTAGE)
+        world.end(run)
+
+
+def stranger(world: World) -> None:
+    """Another program in the same workspace creates a batch."""
+    world.provider.stranger(world.rng.randint(1, 3))
+
+
+def calm(world: World) -> None:
+    """The faults stop: messages arrive, timers fire, and all must come to its end."""
+    world.weather.calm = True
+    faults = world.provider.simulator.faults
+    faults.spend_limit = faults.out_of_credit = False
+    world.tell("world", "is calm from now on")
+    for run in list(world.runs):
+        finish(world, run)
+    for job in world.people.jobs:
+        world.people.put_recipe(job)
+    for number in range(_ROUNDS):
+        if world.broken:
+            return
+        world.provider.arrive()
+        for message in [m for m in world.queue if m.due <= world.now]:
+            world.queue.remove(message)
+            one = start_collect(world, message) if message.kind == "collect" else None
+            finish(world, one or start_intake(world, [message]))
+        for kind in _TICKS:
+            finish(world, start_tick(world, kind))
+        if number and not world.queue and is_done(world):
+            break
+        world.now = next_moment(world)
+    if not world.broken:
+        settled(world)
+
+
+def finish(world: World, run: Run) -> None:
+    """Let one run go on to its end, alone."""
+    while not run.done and not world.broken:
+        world.pass_time()
+        run.resume()
+    if run.done:
+        world.end(run)
+
+
+def is_done(world: World) -> bool:
+    """Whether nothing is left to wait for."""
+    mirror = world.stage.mirror
+    return (
+        not world.provider.coming
+        and not mirror.groups
+        and all(batch.status not in LIVE for batch in mirror.batches.values())
+        and next(world.store.stale_jobs(), None) is None
+    )
+
+
+def next_moment(world: World) -> datetime:
+    """When something is due next, and at least a minute on."""
+    mirror = world.stage.mirror
+    times = [batch.next_at for batch in mirror.batches.values() if batch.status in LIVE]
+    times += [group.touched + timedelta(seconds=60) for group in mirror.groups.values()]
+    times += [message.due for message in world.queue]
+    soonest = world.now + timedelta(seconds=60)
+    return max(min(times, default=soonest), soonest) + timedelta(seconds=1)
