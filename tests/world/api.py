@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -86,10 +87,15 @@ class Provider:
                 continue
             self.coming.remove((due, content))
             self.simulator.faults.script.clear()
-            created = _send(SimulatorApi(self.simulator, self.stage.clock), content)
-            self.stage.story.tell(now, "provider", "took a late create", created or "refused")
+            created = _send(SimulatorApi(self.simulator, partial(_same, due)), content)
+            self.stage.story.tell(due, "provider", "took a late create", created or "refused")
             if created is not None:
                 self.take(content)
+
+
+def _same(moment: datetime) -> datetime:
+    """A clock that stands still."""
+    return moment
 
 
 _MADE: dict[float, SimulatorSettings] = {}

@@ -17,6 +17,10 @@ _AT_ONCE = 4
 _ROUNDS = 150
 """Ticks after which a calm world must be settled; most need less than ten."""
 
+_BRISK = 30
+_SOON, _SLOW = timedelta(minutes=1), timedelta(minutes=30)
+"""How often timers fire then; a provider's day passes in few rounds."""
+
 _REDELIVERED = 30.0
 
 
@@ -230,7 +234,7 @@ def calm(world: World) -> None:
             finish(world, start_tick(world, kind))
         if number and not world.queue and is_done(world):
             break
-        world.now = next_moment(world)
+        world.now = next_moment(world, _SOON if number < _BRISK else _SLOW)
     if not world.broken:
         settled(world)
 
@@ -251,15 +255,15 @@ def is_done(world: World) -> bool:
         not world.provider.coming
         and not mirror.groups
         and all(batch.status not in LIVE for batch in mirror.batches.values())
-        and next(world.store.stale_jobs(), None) is None
+        and not any(job.stale for job in mirror.jobs.values())
     )
 
 
-def next_moment(world: World) -> datetime:
-    """When something is due next, and at least a minute on."""
+def next_moment(world: World, least: timedelta) -> datetime:
+    """When something is due next, and at least so much later."""
     mirror = world.stage.mirror
     times = [batch.next_at for batch in mirror.batches.values() if batch.status in LIVE]
     times += [group.touched + timedelta(seconds=60) for group in mirror.groups.values()]
     times += [message.due for message in world.queue]
-    soonest = world.now + timedelta(seconds=60)
+    soonest = world.now + least
     return max(min(times, default=soonest), soonest) + timedelta(seconds=1)

@@ -11,6 +11,7 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import Document
 from shared.domain.group import Group
 from shared.domain.ids import BatchId, JobName
+from shared.domain.job import Job
 from shared.domain.pause import Pause
 
 Key = tuple[JobName, str]
@@ -24,6 +25,7 @@ class Mirror:
     groups: dict[Key, Group] = field(default_factory=dict)
     batches: dict[BatchId, Batch] = field(default_factory=dict)
     members: dict[BatchId, Sequence[Member]] = field(default_factory=dict)
+    jobs: dict[JobName, Job] = field(default_factory=dict)
     pause: Pause | None = None
 
     def sent(self, batch: Batch) -> list[Member]:

@@ -120,8 +120,14 @@ class Rules:
                     continue
                 if other.is_live(now):
                     self.blame("no document in two live batches", f"{other.name}; {each.name}")
-                if other.version == each.version and other.is_paid and not other.forgiven:
+                if other.version == each.version and self._is_paid_for_good(other, now):
                     self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+
+    def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
+        """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
+        report = self.reports.get(other.key)
+        is_lost = other.batch.archived(now) and (report is None or report.by is not other)
+        return other.is_paid and not other.forgiven and not is_lost
 
     def reported(self, key: str, data: bytes) -> None:
         """A report was written: it is of this document, and not older than what was there."""

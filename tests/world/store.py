@@ -170,7 +170,11 @@ class FaultyStore:
         return self._read("job", lambda: self.inner.job(name), name)
 
     def swap_job(self, job: Job) -> Job:
-        return self._write("swap_job", lambda: self.inner.swap_job(job))
+        def effect() -> Job:
+            self.gate.stage.mirror.jobs[job.name] = after = self.inner.swap_job(job)
+            return after
+
+        return self._write("swap_job", effect)
 
     def stale_jobs(self) -> Iterator[Job]:
         return iter(self._read("stale_jobs", lambda: list(self.inner.stale_jobs())))

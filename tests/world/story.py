@@ -12,6 +12,8 @@ from shared.domain.document import Document
 from shared.domain.group import Group
 from shared.domain.job import Job
 from shared.domain.pause import Pause
+from shared.ports.batch_api import ProviderBatch
+from shared.ports.blobs import Blob
 
 _PROVIDERS = re.compile(r"msgbatch_[0-9a-f]{24}")
 _OURS = re.compile(r"(?<![a-z0-9])[a-km-np-z2-9]{12}(?![a-z0-9])")
@@ -81,6 +83,14 @@ def brief(fact: object) -> str:
             return f"{fact:%H:%M:%S}"
         case bytes():
             return f"{len(fact)} bytes"
+        case Blob():
+            return f"[{fact.key} v:{fact.etag[:6]}]"
+        case ProviderBatch():
+            return f"[{fact.id} {fact.processing_status} {fact.counts.total} requests]"
+        case timedelta():
+            return f"{fact.total_seconds():+.3f} s"
+        case dict():
+            return ", ".join(_pair(key, value) for key, value in fact.items()) or "none"
         case list() | tuple() | set():
             values = sorted(fact) if isinstance(fact, set) else fact
             return ", ".join(brief(value) for value in values) or "none"
@@ -88,6 +98,10 @@ def brief(fact: object) -> str:
             return "none"
         case _:
             return str(fact)
+
+
+def _pair(key: object, value: object) -> str:
+    return brief(value) if isinstance(value, Document) else f"{brief(key)}={brief(value)}"
 
 
 def _newer(document: Document) -> str:

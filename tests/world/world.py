@@ -107,7 +107,7 @@ class World:
         self.home = self.make_home(self.clock)
         self.store = self.wrap_store(self.home.store)
         if self.weather.index_lag:
-            index = Index(rng=rng, clock=self.clock, lag=self.weather.index_lag)
+            index = Index(rng=rng, clock=self.clock, lag=self.weather.index_lag / 3)
             self.store = LaggingStore(self.store, index)
         self.people = People(
             rng=rng,
