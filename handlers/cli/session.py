@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+
 from handlers.cli.display import Display, pick
 from handlers.cli.faults import Fault
 from handlers.cli.simulator_process import simulator_process
@@ -136,7 +138,7 @@ def remember(store: Store, options: Options) -> None:
         was, now = ("simulated", "real") if not options.simulate else ("real", "simulated")
         raise Fault(f"this output holds {was} reports and can't take {now} ones; use another --out")
     fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}
-    store.swap_job(replace(job, settings={"options": json.dumps(fields)}))
+    store.swap_job(msgspec.structs.replace(job, settings={"options": json.dumps(fields)}))
 
 
 @contextmanager

@@ -189,7 +189,7 @@ def provider(provider_id: ProviderId) -> str:
     return f"PROVIDER#{provider_id}"
 
 
-def _row(record: records.Record) -> Item:
+def _row(record: records.Revised) -> Item:
     return {"rev": number(record.rev), "record": text(records.encode(record))}
 
 

@@ -4,7 +4,6 @@
 # ruff: noqa: PTH100, PTH102, PTH105, PTH108, PTH120
 
 import errno
-import io
 import os
 import re
 import secrets
@@ -34,6 +33,9 @@ ETAG_HEX: Final = 32
 
 CHUNK_BYTES: Final = 1 << 20
 
+_READ_AT_ONCE: Final = 256 << 20
+"""A file may claim any size, and this much is set aside before the first byte is read."""
+
 REMEMBERED_DIGESTS: Final = 64
 """Large files whose digest is kept, so that range reads of a manifest hash it once."""
 
@@ -49,6 +51,12 @@ _UNSAYABLE: Final = re.compile("(?:^|/)\\.{0,2}(?:/|\\Z)|\x00|[\ud800-\udfff]")
 _NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+_IS_LINK: Final = frozenset({errno.ELOOP, errno.EMLINK})
+"""How opening a link is refused where it isn't to be followed (BSD says EMLINK)."""
+
+_NO_FILE: Final = frozenset({errno.ENXIO, errno.EOPNOTSUPP, errno.ENODEV})
+"""How sockets and devices refuse to be opened."""
 
 _UNAVAILABLE: Final = frozenset(
     {
@@ -119,25 +127,28 @@ class FolderBlobs:
 
     def stat(self, key: str) -> Blob:
         """See `Blobs.stat`."""
-        with self._open(key) as file:
-            try:
-                status = os.fstat(file.fileno())
-                return Blob(
-                    key=key,
-                    size=status.st_size,
-                    etag=self._etag(file, status),
-                    modified=_moment(status),
-                )
-            except OSError as error:
-                raise self._read_error(error, key) from error
+        file, status = self._open(key)
+        try:
+            return Blob(
+                key=key,
+                size=status.st_size,
+                etag=self._etag(file, status),
+                modified=_moment(status),
+            )
+        except OSError as error:
+            raise self._read_error(error, key) from error
+        finally:
+            os.close(file)
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
-        with self._open(key) as file:
-            try:
-                return file.readall()
-            except OSError as error:
-                raise self._read_error(error, key) from error
+        file, status = self._open(key)
+        try:
+            return _content(file, status)
+        except OSError as error:
+            raise self._read_error(error, key) from error
+        finally:
+            os.close(file)
 
     def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
         """See `Blobs.read_many`. One after the other: a disk gains nothing from threads."""
@@ -150,20 +161,21 @@ class FolderBlobs:
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         """See `Blobs.chunks`. With an etag, a change while reading is told at the end too."""
-        with self._open(key) as file:
-            try:
-                before = os.fstat(file.fileno())
-                if etag is not None and self._etag(file, before) != etag:
-                    raise BlobChanged(f"{self._shown(key)} has changed")
-                file.seek(offset)
-                while piece := file.read(CHUNK_BYTES):
-                    yield piece
-                after = os.fstat(file.fileno())
-            except OSError as error:
-                raise self._read_error(error, key) from error
-            # Not `st_ctime`: it moves when another file takes this one's place, bytes untouched.
-            if etag is not None and _content_marks(after) != _content_marks(before):
-                raise BlobChanged(f"{self._shown(key)} was changed while it was read")
+        file, before = self._open(key)
+        try:
+            if etag is not None and self._etag(file, before) != etag:
+                raise BlobChanged(f"{self._shown(key)} has changed")
+            os.lseek(file, offset, os.SEEK_SET)
+            while piece := os.read(file, CHUNK_BYTES):
+                yield piece
+            after = os.fstat(file)
+        except OSError as error:
+            raise self._read_error(error, key) from error
+        finally:
+            os.close(file)
+        # Not `st_ctime`: it moves when another file takes this one's place, bytes untouched.
+        if etag is not None and _content_marks(after) != _content_marks(before):
+            raise BlobChanged(f"{self._shown(key)} was changed while it was read")
 
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Write each beside its place and move it there: readers see the old or the new, whole.
@@ -223,21 +235,29 @@ class FolderBlobs:
         except BlobError as error:
             return error
 
-    def _open(self, key: str) -> io.FileIO:
+    def _open(self, key: str) -> tuple[int, os.stat_result]:
         """The regular file at `key`, never waiting for a writer, never outside the root."""
         path = self._path(key, writing=False)
         self._check_inside(key.rpartition("/")[0], writing=False)
         try:
-            status = os.lstat(path)
-            if modes.S_ISLNK(status.st_mode):
-                path = self._target(path, key)
-                status = os.lstat(path)
-            if not modes.S_ISREG(status.st_mode):
-                what = "a folder" if modes.S_ISDIR(status.st_mode) else "not a regular file"
-                raise BlobUnreadable(f"{self._shown(key)} can't be read: it is {what}")
-            return io.FileIO(os.open(path, _READ_FLAGS), "rb")
+            file = self._opened(path, key)
         except OSError as error:
+            if error.errno in _NO_FILE:
+                raise BlobUnreadable(_odd(self._shown(key), 0)) from error
             raise self._read_error(error, key) from error
+        status = os.fstat(file)
+        if not modes.S_ISREG(status.st_mode):
+            os.close(file)
+            raise BlobUnreadable(_odd(self._shown(key), status.st_mode))
+        return file, status
+
+    def _opened(self, path: str, key: str) -> int:
+        try:
+            return os.open(path, _READ_FLAGS)
+        except OSError as error:
+            if error.errno not in _IS_LINK:
+                raise
+        return os.open(self._target(path, key), _READ_FLAGS)
 
     def _target(self, link: str, key: str) -> str:
         target = os.path.realpath(link)
@@ -286,10 +306,10 @@ class FolderBlobs:
         except OSError as error:
             raise self._write_error(error, key) from error
 
-    def _etag(self, file: io.FileIO, status: os.stat_result) -> str:
+    def _etag(self, file: int, status: os.stat_result) -> str:
         """The digest of all of `file`, whose position moves. Large settled files only once."""
         if status.st_size <= CHUNK_BYTES:
-            return sha256(file.readall()).hexdigest()[:ETAG_HEX]
+            return sha256(_content(file, status)).hexdigest()[:ETAG_HEX]
         identity = _identity(status)
         with self._lock:
             known = self._digests.get(identity)
@@ -365,12 +385,27 @@ def _write_new(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _digest(file: io.FileIO) -> str:
-    digest, buffer = sha256(), bytearray(CHUNK_BYTES)
-    view = memoryview(buffer)
-    while size := file.readinto(buffer):
-        digest.update(view[:size])
+def _content(file: int, status: os.stat_result) -> bytes:
+    """All of a file from its position on. One call to the system, unless it is just growing."""
+    data = os.read(file, min(status.st_size, _READ_AT_ONCE) + 1)
+    if len(data) == status.st_size:
+        return data
+    parts = [data]
+    while data := os.read(file, CHUNK_BYTES):
+        parts.append(data)
+    return b"".join(parts)
+
+
+def _digest(file: int) -> str:
+    digest = sha256()
+    while piece := os.read(file, CHUNK_BYTES):
+        digest.update(piece)
     return digest.hexdigest()[:ETAG_HEX]
+
+
+def _odd(shown: str, mode: int) -> str:
+    what = "a folder" if modes.S_ISDIR(mode) else "not a regular file"
+    return f"{shown} can't be read: it is {what}"
 
 
 def _identity(status: os.stat_result) -> _Identity:

@@ -6,11 +6,11 @@ A field that a newer docmill adds needs a default, and then old records stay rea
 import time
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.domain.batch import Member
 
@@ -26,8 +26,8 @@ class UnreadableError(ValueError):
     """What is stored is not such a record."""
 
 
-class Record(Protocol):
-    """A dataclass that carries the revision it was read at."""
+class Revised(Protocol):
+    """A record that carries the revision it was read at."""
 
     @property
     def rev(self) -> int:
@@ -35,7 +35,7 @@ class Record(Protocol):
 
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Revised)
 
 
 def raised(record: R) -> R:
@@ -48,7 +48,7 @@ def raised(record: R) -> R:
     return replace(record, rev=rev)  # type: ignore[type-var]
 
 
-def encode(record: Record) -> str:
+def encode(record: Revised) -> str:
     """One record as one line of JSON."""
     return _ENCODER.encode(record).decode()
 

@@ -5,8 +5,9 @@ group with nothing in it, which closes by itself, and never documents that nobod
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from shared.domain.document import Document, Failure
 from shared.domain.group import Group

@@ -1,8 +1,10 @@
 """Intake: what was seen in the input becomes documents that wait, once per version."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
+
+from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_group
@@ -102,7 +104,7 @@ def _take_slice(deps: Deps, job: JobName, seen: dict[str, Sighting], *, ready: b
 
 def _same_row_id(before: Document, sighting: Sighting) -> bool:
     """Whether another row of the same manifest has this id already."""
-    row, held = sighting.content.row, (before.newer or before.content).row
+    row, held = sighting.content.row, before.latest.row
     return (
         row is not None
         and held is not None
@@ -114,7 +116,7 @@ def _same_row_id(before: Document, sighting: Sighting) -> bool:
 
 
 def _duplicate(sighting: Sighting, before: Document) -> Sighting:
-    row, held = sighting.content.row, (before.newer or before.content).row
+    row, held = sighting.content.row, before.latest.row
     line, first = (row.line if row else 0), (held.line if held else 0)
     if line < first:
         line, first = first, line

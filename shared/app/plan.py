@@ -105,6 +105,9 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
 def _really_waiting(deps: Deps, group: Group) -> Iterator[Document]:
     """The group's waiting documents by their rows: the index may still show what was claimed."""
     found = deps.store.waiting(group.job, group.name)
+    if not deps.policy.index_lag:
+        yield from found
+        return
     while part := list(islice(found, _SLICE)):
         rows = deps.store.documents(group.job, [document.path for document in part])
         for candidate in part:

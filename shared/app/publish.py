@@ -1,7 +1,8 @@
 """Publish: `failures.jsonl` and `summary.json`, derived whole from the state each time."""
 
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.sightings import RECIPE_NAME

@@ -1,6 +1,6 @@
 """Settling a batch that is over without results: its documents are given back, or failed."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of

@@ -25,7 +25,10 @@ class Spool:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=directory))  # noqa: SIM115 - `__exit__` closes
+        self._file = cast(
+            "BinaryIO",
+            tempfile.TemporaryFile(dir=directory, buffering=_PIECE),  # noqa: SIM115 - `__exit__` closes
+        )
         self._ends = array("Q")
 
     def __enter__(self) -> Self:
@@ -49,8 +52,7 @@ class Spool:
 
     def add(self, request: bytes) -> None:
         """Append one encoded request."""
-        self._file.write(request)
-        self._file.write(b",")
+        self._file.write(request + b",")
         end = self._ends[-1] if self._ends else 0
         self._ends.append(end + len(request) + 1)
 

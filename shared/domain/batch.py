@@ -5,13 +5,15 @@ is called. An answer that didn't come makes it IN_DOUBT, which only proof ends. 
 move many documents (RELEASING, FAILING) are saved before the first document moves.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
+from shared.domain.record import Record
 from shared.domain.totals import Totals
 
 
@@ -78,8 +80,7 @@ class IllegalTransition(Exception):
     """An event that can't happen in this status: a bug, so nothing is changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Record, frozen=True, kw_only=True):
     """The provider's own counts of a batch's requests."""
 
     processing: int = 0
@@ -94,16 +95,14 @@ class Counts:
         return self.processing + self.succeeded + self.errored + self.canceled + self.expired
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Record, frozen=True, kw_only=True):
     """One place in a batch's list: the document and the id its result will carry."""
 
     path: str
     custom_id: CustomId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(Record, frozen=True, kw_only=True):
     """What docmill knows of one batch.
 
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
@@ -159,4 +158,4 @@ def after(batch: Batch, event: BatchEvent, **changes: object) -> Batch:
         raise IllegalTransition(
             f"batch {batch.id} is {batch.status}: {event} can't happen"
         ) from None
-    return replace(batch, status=status, **changes)  # type: ignore[arg-type]
+    return replace(batch, status=status, **changes)

@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 
 from shared.domain.recipe_error import RecipeError
+from shared.domain.record import Record
 
 MILLION_TOKENS = Decimal("1e-6")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Record, frozen=True, kw_only=True):
     """Tokens as the API counts them: `input_tokens` leaves out what was written to or read
     from the cache. `Usage()` is zero."""
 

@@ -5,11 +5,13 @@ batch waits in `newer` until that batch has settled it. So no document is ever i
 batches, and no report is overwritten by an older one.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from shared.domain.ids import BatchId, CustomId, JobName
+from shared.domain.record import Record
 
 
 class DocumentStatus(StrEnum):
@@ -49,8 +51,7 @@ READ_FAILURES = frozenset({"not_found", "source_changed", "unreadable"})
 """Failures that are over once intake sees the document again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowPlace:
+class RowPlace(Record, frozen=True, kw_only=True):
     """Where one row of a manifest lies, so that it can be read again by a range read."""
 
     manifest_etag: str
@@ -59,8 +60,7 @@ class RowPlace:
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class Content(Record, frozen=True, kw_only=True):
     """One version of a document. `etag` changes exactly when the version does."""
 
     source: str
@@ -74,8 +74,7 @@ class Content:
         return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Record, frozen=True, kw_only=True):
     """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
 
     `retryable` says whether `docmill retry` takes it up without `--all`.
@@ -88,8 +87,20 @@ class Failure:
     custom_id: CustomId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Sighting(Record, frozen=True, kw_only=True):
+    """A document as intake found it now; `failure` when it can't be taken as it is.
+
+    `manifest` is the path of the manifest that a row lies in.
+    """
+
+    path: str
+    group: str
+    content: Content
+    failure: Failure | None = None
+    manifest: str | None = None
+
+
+class Document(Record, frozen=True, kw_only=True):
     """What gets one report: a file, or one row of a manifest.
 
     `path` is its identity within the job and names its report. `since` is when this version
@@ -102,7 +113,7 @@ class Document:
     content: Content
     status: DocumentStatus
     since: datetime
-    newer: Content | None = None
+    newer: Sighting | None = None
     batch: BatchId | None = None
     attempts: int = 0
     claimed_digest: str | None = None
@@ -111,24 +122,15 @@ class Document:
     rev: int = 0
 
     @property
+    def latest(self) -> Content:
+        """The newest version that was seen."""
+        return self.newer.content if self.newer else self.content
+
+    @property
     def stands_for_a_row(self) -> bool:
         """Whether it only names a faulty row of a manifest, which no retry can mend."""
         row = self.content.row
         return row is not None and self.content.etag.startswith(f"{row.manifest_etag}:")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """A document as intake found it now; `failure` when it can't be taken as it is.
-
-    `manifest` is the path of the manifest that a row lies in.
-    """
-
-    path: str
-    group: str
-    content: Content
-    failure: Failure | None = None
-    manifest: str | None = None
 
 
 def _after(document: Document, event: DocumentEvent) -> DocumentStatus:
@@ -152,14 +154,18 @@ def sighted(
     if sighting.content.etag == document.content.etag:
         return _seen_again(document, sighting, now=now)
     if document.status is DocumentStatus.IN_BATCH:
-        newer = sighting.content
-        return None if newer == document.newer else replace(document, newer=newer)
+        return None if sighting == document.newer else replace(document, newer=sighting)
+    return _taken_up(document, sighting, now=now)
+
+
+def _taken_up(document: Document, sighting: Sighting, *, now: datetime) -> Document:
     event = DocumentEvent.FAILED if sighting.failure else DocumentEvent.CHANGED
     return replace(
         document,
         status=_after(document, event),
         group=sighting.group,
         content=sighting.content,
+        newer=None,
         since=now,
         attempts=0,
         failure=sighting.failure,
@@ -246,14 +252,4 @@ def requeued(document: Document, *, now: datetime) -> Document:
 
 
 def _take_up_newer(document: Document, *, now: datetime) -> Document:
-    if document.newer is None:
-        return document
-    return replace(
-        document,
-        status=DocumentStatus.WAITING,
-        content=document.newer,
-        newer=None,
-        since=now,
-        attempts=0,
-        failure=None,
-    )
+    return _taken_up(document, document.newer, now=now) if document.newer else document

@@ -1,14 +1,16 @@
 """A group collects documents until it is ripe: full, old enough, or declared ready."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from shared.domain.ids import JobName
 from shared.domain.policy import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+from shared.domain.record import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Record, frozen=True, kw_only=True):
     """A group with documents that wait, or may wait.
 
     `since` is when its oldest began to wait, `touched` when the last came, `drained` whether

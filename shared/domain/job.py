@@ -1,13 +1,11 @@
 """A job: a recipe and the documents it applies to."""
 
-from dataclasses import dataclass
-
 from shared.domain.document import Failure
 from shared.domain.ids import JobName
+from shared.domain.record import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Record, frozen=True, kw_only=True):
     """What docmill remembers of a job besides its documents and batches.
 
     `stale` says that `failures.jsonl` and `summary.json` are behind the state. `problem` is

@@ -1,10 +1,10 @@
 """A pause of all submitting: the provider or the account said not now."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.polling import backoff
+from shared.domain.record import Record
 
 
 class PauseReason(StrEnum):
@@ -16,8 +16,7 @@ class PauseReason(StrEnum):
     CREDENTIALS = "credentials"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
+class Pause(Record, frozen=True, kw_only=True):
     """Nothing is submitted before `until`; then one batch is tried, and success ends the pause.
 
     For LOW_CREDIT, which shows only in a batch's rows, success is a report, not an accepted batch.

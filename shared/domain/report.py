@@ -10,6 +10,21 @@ from shared.domain.ids import CustomId
 from shared.domain.outcome import Report
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+_HEADER = b"""---
+document: %b
+model: %b
+custom_id: %b
+batch: %b
+input_tokens: %d
+cache_write_tokens: %d
+cache_read_tokens: %d
+output_tokens: %d
+cost_usd: %b
+stop_reason: %b
+truncated: %b
+---
+
+"""
 
 
 def render_report(
@@ -20,22 +35,21 @@ def render_report(
     Values are written as JSON, which is YAML too, so no name can end the header.
     """
     usage = report.usage
-    lines = [
-        ("document", document),
-        ("model", report.model),
-        ("custom_id", custom_id),
-        ("batch", batch.provider_id),
-        ("input_tokens", usage.input_tokens),
-        ("cache_write_tokens", usage.cache_creation_5m + usage.cache_creation_1h),
-        ("cache_read_tokens", usage.cache_read),
-        ("output_tokens", usage.output_tokens),
-        ("cost_usd", "unknown" if cost is None else plain(cost)),
-        ("stop_reason", report.stop_reason),
-        ("truncated", report.truncated),
-    ]
-    header = b"".join(key.encode() + b": " + _ENCODE(value) + b"\n" for key, value in lines)
+    header = _HEADER % (
+        _ENCODE(document),
+        _ENCODE(report.model),
+        _ENCODE(custom_id),
+        _ENCODE(batch.provider_id),
+        usage.input_tokens,
+        usage.cache_creation_5m + usage.cache_creation_1h,
+        usage.cache_read,
+        usage.output_tokens,
+        _ENCODE("unknown" if cost is None else plain(cost)),
+        _ENCODE(report.stop_reason),
+        _ENCODE(report.truncated),
+    )
     text = report.text.encode("utf-8", "replace")
-    return b"---\n" + header + b"---\n\n" + text + (b"" if text.endswith(b"\n") else b"\n")
+    return header + text + (b"" if text.endswith(b"\n") else b"\n")
 
 
 def plain(amount: Decimal) -> Decimal:

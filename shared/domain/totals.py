@@ -1,13 +1,12 @@
 """What a batch came to. Derived from its results in one pass; never incremented afterwards."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from shared.domain.catalog import Usage
+from shared.domain.record import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class Totals(Record, frozen=True, kw_only=True):
     """Outcomes, tokens and dollars of one or many batches.
 
     `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
@@ -20,7 +19,7 @@ class Totals:
     failed: int = 0
     retried: int = 0
     unpriced: int = 0
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     cost: Decimal = Decimal(0)
     cost_without_batches: Decimal = Decimal(0)
 

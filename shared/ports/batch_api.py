@@ -109,7 +109,7 @@ class BatchApi(Protocol):
     def results(self, provider_id: ProviderId) -> AsyncGenerator[list[bytes], None]:
         """The result lines of an ended batch, in the provider's order, many at a time.
 
-        Lines come without their line end. A stream that is seen to be cut raises Unavailable
-        after the complete lines before the cut; one that ends silently too soon can't be seen
-        here, so callers compare with the batch's counts. Raises NotFound too.
+        Lines come without their line end, and blank ones not at all. A stream that is seen to be
+        cut raises Unavailable after the complete lines before the cut; one that ends silently too
+        soon can't be seen here, so callers compare with the batch's counts. Raises NotFound too.
         """

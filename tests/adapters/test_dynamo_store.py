@@ -1,7 +1,6 @@
 """What only a table over a network can do: lose answers, throttle, be missing, cut pages."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
 )
+from msgspec.structs import replace
 
 from shared.adapters import dynamo_keys
 from shared.adapters.dynamo_store import DynamoStore

@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from time import process_time
 
 import pytest
+from msgspec.structs import replace
 
 from shared.adapters.sqlite_file import SCHEMA_VERSION, SqliteFile
 from shared.adapters.sqlite_store import SqliteStore

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -11,12 +10,13 @@ from threading import Barrier
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from shared.adapters.dynamo_store import DynamoStore
 from shared.adapters.sqlite_store import SqliteStore
 from shared.domain.batch import TERMINAL, Batch, BatchStatus, Counts, Member
 from shared.domain.catalog import Usage
-from shared.domain.document import Content, Document, DocumentStatus, Failure, RowPlace
+from shared.domain.document import Content, Document, DocumentStatus, Failure, RowPlace, Sighting
 from shared.domain.group import Group, Load
 from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
 from shared.domain.job import Job
@@ -89,7 +89,7 @@ def document(path: str = "a.txt", **changes: object) -> Document:
         status=DocumentStatus.WAITING,
         since=NOW,
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 def batch(name: str = "b", **changes: object) -> Batch:
@@ -106,7 +106,7 @@ def batch(name: str = "b", **changes: object) -> Batch:
         planned_at=NOW,
         next_at=NOW,
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 def stored(store: Store, *documents: Document) -> list[Document]:
@@ -156,7 +156,13 @@ def test_a_document_comes_back_as_it_was_written(store: Store) -> None:
             size=7,
             row=RowPlace(manifest_etag="m", line=3, offset=2**40, length=7),
         ),
-        newer=Content(source="rows.csv", etag="v3", size=8),
+        newer=Sighting(
+            path="rows.csv:7",
+            group="b",
+            content=Content(source="rows.csv", etag="v3", size=8),
+            failure=Failure(type="invalid_row", message="…"),
+            manifest="rows.csv",
+        ),
         batch=BatchId("abc"),
         attempts=2,
         claimed_digest="c",
@@ -367,7 +373,7 @@ def test_a_load_says_at_least_whether_enough_waits(store: Store) -> None:
 
 
 def group(name: str = "g", **changes: object) -> Group:
-    return replace(Group(job=JOB, name=name, since=NOW, touched=NOW), **changes)  # type: ignore[arg-type]
+    return replace(Group(job=JOB, name=name, since=NOW, touched=NOW), **changes)
 
 
 def test_an_open_group_is_found_by_name_and_in_the_list(store: Store) -> None:

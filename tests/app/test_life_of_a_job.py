@@ -273,6 +273,21 @@ def test_a_stream_that_is_cut_is_read_again_to_its_end(home: Home, cut: Cut) -> 
     assert total.reported == len(home.documents())
 
 
+def test_a_report_that_cannot_be_written_is_a_failure_however_often_it_is_read(home: Home) -> None:
+    fill(home)
+    (home.root / "output" / "d0.md.md").mkdir()
+    home.see()
+    home.fault(Call.RESULTS, cut=Cut.LINE_END, lines=4, times=2)
+    run(home)
+    failure = home.documents()["d0.md"].failure
+    assert failure is not None
+    assert failure.type == "report_not_written"
+    total = home.batches()[0].totals
+    assert total is not None
+    assert (total.reported, total.failed) == (4, 1)
+    assert total.usage.output_tokens > 0
+
+
 def test_server_trouble_is_tried_again_in_a_new_batch_and_then_fails(home: Home) -> None:
     home.simulator.faults.error_rate = 1.0
     fill(home, 2)

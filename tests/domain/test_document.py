@@ -1,10 +1,10 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.domain.document import (
     READ_FAILURES,
@@ -33,7 +33,7 @@ BATCH = BatchId("k2m9x4q2w8ab")
 
 
 def content(etag: str = "v1", **changes: object) -> Content:
-    return replace(Content(source="in/a.md", etag=etag, size=10), **changes)  # type: ignore[arg-type]
+    return replace(Content(source="in/a.md", etag=etag, size=10), **changes)
 
 
 def seen(etag: str = "v1", failure: Failure | None = None, group: str = "") -> Sighting:
@@ -103,6 +103,20 @@ def test_a_newer_version_waits_until_the_batch_has_settled_the_older_one() -> No
     done = reported(both, now=LATER)
     assert (done.status, done.content.etag, done.batch) == (DocumentStatus.WAITING, "v2", None)
     assert done.reported_digest == "d1"
+
+
+def test_a_newer_version_waits_in_the_group_it_was_seen_in() -> None:
+    both = see(in_batch(), seen("v2", group="2026-02-01"))
+    assert both is not None
+    assert released(both, now=LATER).group == "2026-02-01"
+
+
+def test_what_was_wrong_with_a_newer_version_is_told_once_the_older_is_settled() -> None:
+    gone = Failure(type="unreadable", message="permission denied", retryable=True)
+    both = see(in_batch(), seen("", failure=gone))
+    assert both is not None
+    done = reported(both, now=LATER)
+    assert (done.status, done.failure, done.reported_digest) == (DocumentStatus.FAILED, gone, "d1")
 
 
 def test_a_newer_version_that_is_taken_back_is_forgotten() -> None:
@@ -194,5 +208,4 @@ def test_a_document_is_never_claimed_twice_and_ends_at_the_version_seen_last(
                 case "release":
                     document = released(document, now=NOW)
         assert (document.batch is not None) == (document.status is DocumentStatus.IN_BATCH)
-    newest = document.newer or document.content
-    assert newest.etag == last
+    assert document.latest.etag == last

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from shared.domain.group import Group, Load, is_due, rested
 from shared.domain.ids import JobName

@@ -352,7 +352,7 @@ def test_an_object_outside_any_job_fails_where_somebody_sees_it(aws: Cloud) -> N
 def test_collecting_that_runs_out_of_time_goes_on_in_another_invocation(
     aws: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.app.collect._FLUSH_LINES", 5)
+    monkeypatch.setattr("shared.app.results._FLUSH_LINES", 5)
     documents = {f"{n}.md": b"# %d" % n for n in range(12)}
     aws.upload(in_job(documents))
     aws.upload({f"{JOB}/_READY": b""})

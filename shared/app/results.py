@@ -1,0 +1,317 @@
+"""Results: the lines of one batch become reports, failures and further tries, a flush at a time.
+
+A report is written before its document is settled, and the same line gives the same bytes, so a
+crash in between only writes them again.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from shared.app.deps import Deps
+from shared.app.groups import open_groups_of
+from shared.domain.batch import Batch, Counts, Member
+from shared.domain.bitmap import Bitmap
+from shared.domain.catalog import Usage
+from shared.domain.document import Document, DocumentStatus, Failure, failed, released, reported
+from shared.domain.ids import place_of
+from shared.domain.names import report_path
+from shared.domain.outcome import (
+    Fail,
+    MalformedLine,
+    Outcome,
+    Report,
+    ResultLine,
+    Retry,
+    decode,
+    judge,
+)
+from shared.domain.record import Record
+from shared.domain.report import render_report
+from shared.domain.totals import Totals
+from shared.ports.blobs import BlobUnreadable
+
+_FLUSH_LINES = 250
+_FLUSH_BYTES = 2 << 20
+_TRIED_AGAIN = frozenset({"errored", "expired"})
+_NOT_WRITTEN = "report_not_written"
+
+
+class Checkpoint(Record, frozen=True, kw_only=True):
+    """How far an earlier reading came: bitmaps of the places whose documents need no more, and of
+    those among them whose report could not be written."""
+
+    settled: bytes = b""
+    unwritten: bytes = b""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Checkpoint).decode
+
+
+@dataclass(slots=True, kw_only=True)
+class _Judged:
+    """A line with what it means. `document` is to be settled; None when it is already."""
+
+    place: int
+    line: ResultLine
+    document: Document | None
+    outcome: Outcome
+    cost: Decimal | None = None
+    without_batches: Decimal | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """One reading of a batch's results from the first line on; `flush` when lines end or pause.
+
+    `seen` are the places a line was read for. `totals`, `kinds` (lines by type of result) and
+    `strange` (lines that can't be matched) are of this reading alone. `hold` is what a person has
+    to mend before rows that failed for want of credit are tried again.
+    """
+
+    deps: Deps
+    batch: Batch
+    members: list[Member]
+    max_attempts: int
+    seen: Bitmap = field(default_factory=Bitmap)
+    kinds: Counter[str] = field(default_factory=Counter)
+    strange: int = 0
+    totals: Totals = field(default_factory=Totals)
+    hold: str | None = None
+    _settled: Bitmap = field(init=False)
+    _unwritten: Bitmap = field(init=False)
+    _pending: list[tuple[int, ResultLine]] = field(default_factory=list)
+    _pending_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        data = self.deps.store.checkpoint(self.batch.id)
+        before = _decode(data) if data else Checkpoint()
+        self._settled = Bitmap(before.settled)
+        self._unwritten = Bitmap(before.unwritten)
+
+    def take(self, data: bytes) -> None:
+        """Take one line; what it leads to is done by the flush that comes of itself now and then.
+
+        A second line for a place is passed over: the first one counts.
+        """
+        try:
+            line = decode(data)
+        except MalformedLine:
+            self.strange += 1
+            return
+        place = self._place(line.custom_id)
+        if place is None:
+            self.strange += 1
+            return
+        if place in self.seen:
+            return
+        self.seen.add(place)
+        self.kinds[line.result.type] += 1
+        self._pending.append((place, line))
+        self._pending_bytes += len(data)
+        if len(self._pending) >= _FLUSH_LINES or self._pending_bytes >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the reports of the lines taken, settle their documents, then say how far."""
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        judged = self._judge(pending)
+        for path, message in self._write(judged).items():
+            judged[path] = self._not_written(judged[path], message)
+        for each in judged.values():
+            self._count(each)
+        due = {path: each for path, each in judged.items() if each.document is not None}
+        settle_documents(
+            self.deps,
+            self.batch,
+            {path: each.outcome for path, each in due.items()},
+            {path: each.document for path, each in due.items() if each.document is not None},
+        )
+        for each in judged.values():
+            self._settled.add(each.place)
+        if due:
+            reached = Checkpoint(settled=bytes(self._settled), unwritten=bytes(self._unwritten))
+            self.deps.store.save_checkpoint(self.batch.id, _encode(reached))
+
+    def missing(self) -> list[int]:
+        """The places that were sent and have no line."""
+        excluded = Bitmap(self.batch.excluded)
+        return [
+            place
+            for place in range(self.batch.size)
+            if place not in self.seen and place not in excluded
+        ]
+
+    def disagreement(self, counts: Counts | None) -> str:
+        """How the lines differ from the provider's counts; empty when they agree."""
+        parts = []
+        if counts is not None:
+            for kind in ("succeeded", "errored", "canceled", "expired"):
+                told, read = getattr(counts, kind), self.kinds[kind]
+                if told != read:
+                    parts.append(f"{told} {kind} by the provider's counts, {read} in the results")
+        if self.strange:
+            parts.append(f"{self.strange} lines that can't be matched")
+        return "; ".join(parts)
+
+    def _place(self, custom_id: str) -> int | None:
+        found = place_of(custom_id)
+        if found is None or found[1] != self.batch.id or found[0] >= len(self.members):
+            return None
+        return found[0] if self.members[found[0]].custom_id == custom_id else None
+
+    def _judge(self, pending: list[tuple[int, ResultLine]]) -> dict[str, _Judged]:
+        asked = [
+            self.members[place].path
+            for place, line in pending
+            if place not in self._settled or line.result.type in _TRIED_AGAIN
+        ]
+        known = self.deps.store.documents(self.batch.job, asked) if asked else {}
+        judged: dict[str, _Judged] = {}
+        for place, line in pending:
+            path = self.members[place].path
+            document = known.get(path)
+            if place in self._settled or document is None or document.batch != self.batch.id:
+                outcome = self._judge_again(place, line, document)
+                document = None
+            else:
+                outcome = judge(line, attempts=document.attempts, max_attempts=self.max_attempts)
+                if isinstance(outcome, Retry) and outcome.hold:
+                    self.hold = outcome.hold
+            judged[path] = self._priced(place, line, document, outcome)
+        return judged
+
+    def _judge_again(self, place: int, line: ResultLine, document: Document | None) -> Outcome:
+        """What was made of a line that was settled before: its failure, if any, names the line."""
+        failure = document.failure if document is not None else None
+        ended_here = failure is not None and failure.custom_id == line.custom_id
+        tries = 1 if ended_here else self.max_attempts + 1
+        outcome = judge(line, attempts=0, max_attempts=tries)
+        if isinstance(outcome, Report) and (
+            place in self._unwritten or (failure and ended_here and failure.type == _NOT_WRITTEN)
+        ):
+            self._unwritten.add(place)
+            return _unwritten(outcome, failure or Failure(type=_NOT_WRITTEN, message=""))
+        return outcome
+
+    def _priced(
+        self, place: int, line: ResultLine, document: Document | None, outcome: Outcome
+    ) -> _Judged:
+        catalog = self.deps.catalog
+        without = catalog.cost(
+            catalog.find(self.batch.model),
+            _usage(outcome),
+            batch=False,
+            inference_geo=self.batch.inference_geo,
+        )
+        return _Judged(
+            place=place,
+            line=line,
+            document=document,
+            outcome=outcome,
+            cost=None if without is None else without * catalog.batch_discount,
+            without_batches=without,
+        )
+
+    def _write(self, judged: dict[str, _Judged]) -> dict[str, str]:
+        """Write the reports; the answer says why for each that can't lie where it belongs."""
+        reports = {
+            path: render_report(
+                each.outcome,
+                document=path,
+                custom_id=self.members[each.place].custom_id,
+                batch=self.batch,
+                cost=each.cost,
+            )
+            for path, each in judged.items()
+            if isinstance(each.outcome, Report) and each.document is not None
+        }
+        key = {path: self.deps.output_key(self.batch.job, report_path(path)) for path in reports}
+        try:
+            self.deps.reports.write_many((key[path], data) for path, data in reports.items())
+        except BlobUnreadable:
+            refused: dict[str, str] = {}
+            for path, data in reports.items():
+                try:
+                    self.deps.reports.write_many([(key[path], data)])
+                except BlobUnreadable as error:
+                    refused[path] = error.message
+            return refused
+        return {}
+
+    def _not_written(self, judged: _Judged, message: str) -> _Judged:
+        """The answer came, and was paid for, but its report can't lie where it belongs."""
+        if judged.document is None or not isinstance(judged.outcome, Report):
+            raise AssertionError("only reports of documents to be settled are written")
+        self._unwritten.add(judged.place)
+        failure = Failure(
+            type=_NOT_WRITTEN,
+            message=f"{message}; rename the document and run again",
+            retryable=True,
+            attempts=judged.document.attempts + 1,
+            custom_id=self.members[judged.place].custom_id,
+        )
+        judged.outcome = _unwritten(judged.outcome, failure)
+        return judged
+
+    def _count(self, judged: _Judged) -> None:
+        outcome = judged.outcome
+        usage = _usage(outcome)
+        self.totals += Totals(
+            reported=isinstance(outcome, Report),
+            truncated=isinstance(outcome, Report) and outcome.truncated,
+            failed=isinstance(outcome, Fail),
+            retried=isinstance(outcome, Retry),
+            usage=usage,
+            cost=judged.cost or Decimal(0),
+            cost_without_batches=judged.without_batches or Decimal(0),
+            unpriced=judged.cost is None and usage != Usage(),
+        )
+
+
+def settle_documents(
+    deps: Deps, batch: Batch, outcomes: dict[str, Outcome], known: dict[str, Document]
+) -> None:
+    """Compare-and-set each document that the batch holds to its end, as `known` shows it.
+
+    What somebody else wrote meanwhile is read anew; what the batch doesn't hold is left alone.
+    """
+    todo = set(outcomes)
+    while todo:
+        settled = [
+            _settled(deps, document, outcomes[path])
+            for path, document in known.items()
+            if path in todo and document.batch == batch.id
+        ]
+        waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
+        open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
+        todo = deps.store.swap_documents(settled)
+        known = deps.store.documents(batch.job, todo) if todo else {}
+
+
+def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
+    now = deps.clock()
+    match outcome:
+        case Report():
+            return reported(document, now=now)
+        case Retry(attempts=attempts):
+            return released(document, now=now, attempts=attempts)
+        case Fail(failure=failure):
+            deps.emit(
+                "document_failed",
+                document=document.path,
+                type=failure.type,
+                message=failure.message,
+            )
+            return failed(document, failure, now=now)
+
+
+def _unwritten(report: Report, failure: Failure) -> Fail:
+    return Fail(failure=failure, model=report.model, usage=report.usage)
+
+
+def _usage(outcome: Outcome) -> Usage:
+    return Usage() if isinstance(outcome, Retry) else outcome.usage or Usage()
