@@ -40,3 +40,12 @@ class Policy:
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
     reports_by_job: bool = False
+
+    @property
+    def group_kept(self) -> timedelta:
+        """How long a group stays open after its last touch, where several processes share a table.
+
+        Whoever opened it for a document that it is about to write has done so by then, or is dead,
+        and the index shows it.
+        """
+        return max(self.index_lag, self.lease) if self.index_lag else self.index_lag
