@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 
 import msgspec
+from msgspec import structs
 
 from shared.adapters.simulator.core import Simulator, SimulatorSettings
 from shared.adapters.simulator.faults import Call
@@ -180,7 +181,7 @@ class FaultyApi:
             raise
         ended = found.ended_at is not None
         if ended and Fault.WRONG_COUNTS in self.provider.odd.get(provider_id, ()):
-            counts = replace(found.counts, succeeded=found.counts.succeeded + 1)
+            counts = structs.replace(found.counts, succeeded=found.counts.succeeded + 1)
             found = replace(found, counts=counts)
         self._leave("retrieve", fault, provider_id, "→", found.processing_status)
         return found

@@ -21,6 +21,9 @@ _BRISK = 30
 _SOON, _SLOW = timedelta(minutes=1), timedelta(minutes=30)
 """How often timers fire then; a provider's day passes in few rounds."""
 
+_LONGEST_WAIT = timedelta(minutes=10)
+"""How long a recipe lets a group wait (`tests.world.people`)."""
+
 _REDELIVERED = 30.0
 
 
@@ -263,7 +266,9 @@ def next_moment(world: World, least: timedelta) -> datetime:
     """When something is due next, and at least so much later."""
     mirror = world.stage.mirror
     times = [batch.next_at for batch in mirror.batches.values() if batch.status in LIVE]
-    times += [group.touched + timedelta(seconds=60) for group in mirror.groups.values()]
+    times += [group.since + _LONGEST_WAIT for group in mirror.groups.values()]
+    times += [group.touched + world.policy.group_kept for group in mirror.groups.values()]
     times += [message.due for message in world.queue]
     soonest = world.now + least
-    return max(min(times, default=soonest), soonest) + timedelta(seconds=1)
+    coming = [moment for moment in times if moment > world.now]
+    return max(min(coming, default=soonest), soonest) + timedelta(seconds=1)

@@ -43,6 +43,7 @@ class People:
     versions: dict[str, int] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    etags: dict[tuple[str, int], str] = field(default_factory=dict)
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
 
@@ -127,6 +128,7 @@ class People:
         self.keys[name] = version
         self._now(name, version)
         self._put(name, self._text(name, version))
+        self.etags[name, version] = self.bucket.stat(name).etag
 
     def _now(self, name: str, version: int) -> None:
         """What is there from now on; what was something else in between may be paid for again."""

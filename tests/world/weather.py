@@ -133,10 +133,6 @@ LEASE = Policy().lease
 GRACE = Policy().doubt_grace
 
 
-_CLOCKS_WITH_INDEX = timedelta(seconds=10)
-"""An index that is said to lag up to a minute does so here for less: clocks may differ as well."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Weather:
     """One world's faults and measures; `calm` ends all of it but what was already under way.
@@ -196,7 +192,7 @@ def weather(rng: random.Random) -> Weather:
         skew = timedelta(seconds=rng.choice((10, 60, 240)))
     elif rng.random() < 0.5:
         listing_lag = rng.choice((1.0, 10.0, 30.0))
-    index_lag = timedelta(seconds=rng.choice((0, 0, 60)) if skew <= _CLOCKS_WITH_INDEX else 0)
+    index_lag = timedelta(seconds=rng.choice((0, 2, 20)))
     made = Weather(
         rng=rng,
         rates=rates,
