@@ -10,12 +10,12 @@ from datetime import datetime
 from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.ids import BatchId
+from shared.domain.ids import BatchId, JobName
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
 
-_UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
-_HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
+UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
+_HOLDING = UNANSWERED | {BatchStatus.IN_PROGRESS}
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _LOST = "result_missing"
 
@@ -38,7 +38,13 @@ class Written:
 
 @dataclass(slots=True, kw_only=True)
 class Rules:
-    """`off` are rules that aren't looked at, so that a test can show what the others see."""
+    """`off` are rules that aren't looked at, so that a test can show what the others see.
+
+    `etags` are those of what people put: of which document and version. `torn` are documents of
+    which another version was sent than was seen, because it changed between the event and the
+    reading. docmill doesn't notice that (a known gap), so of these neither is asked: that the same
+    content isn't paid for once more, and that the last report is of the last version.
+    """
 
     mirror: Mirror
     ledger: Ledger
@@ -46,6 +52,8 @@ class Rules:
     off: frozenset[str] = frozenset()
     broken: Broken | None = None
     reports: dict[str, Written] = field(default_factory=dict)
+    etags: dict[tuple[str, int], str] = field(default_factory=dict)
+    torn: set[str] = field(default_factory=set)
 
     def blame(self, rule: str, facts: str) -> None:
         """The first broken rule is the one that counts."""
@@ -106,7 +114,7 @@ class Rules:
         now = self.clock()
         ours = self.mirror.batches.get(taken[0].ours)
         sent = {m.custom_id for m in self.mirror.sent(ours)} if ours else set()
-        if ours is None or ours.status not in _UNANSWERED:
+        if ours is None or ours.status not in UNANSWERED:
             status = "unknown" if ours is None else ours.status
             self.blame(
                 "intent before effect",
@@ -115,6 +123,7 @@ class Rules:
         elif sent != {each.custom_id for each in taken}:
             self.blame("intent before effect", f"{ours.id} was sent with another list than saved")
         for each in taken:
+            self._see_if_torn(each)
             for other in self.ledger.by_key[each.key]:
                 if other.number >= each.number or other.batch is each.batch:
                     continue
@@ -122,6 +131,14 @@ class Rules:
                     self.blame("no document in two live batches", f"{other.name}; {each.name}")
                 if other.version == each.version and self._is_paid_for_good(other, now):
                     self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+
+    def _see_if_torn(self, each: Accepted) -> None:
+        job, _, path = each.key.partition("/")
+        document = self.mirror.documents.get((JobName(job), path))
+        etag = self.etags.get((each.key, each.version))
+        if document is not None and etag is not None and etag != document.content.etag:
+            each.forgiven = True
+            self.torn.add(each.key)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
         """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.domain.batch import Batch
+from shared.domain.batch import Batch, Member
 from shared.domain.document import Document
 from shared.domain.group import Group
 from shared.domain.job import Job
@@ -62,49 +62,49 @@ class Story:
 def brief(fact: object) -> str:
     """A value as a person at night wants to read it."""
     match fact:
-        case Batch():
-            held = f" {fact.provider_id}" if fact.provider_id else ""
-            note = f" ({fact.note})" if fact.note else ""
-            return f"[{fact.id} {fact.status}{held} {fact.requests} requests{note}]"
-        case Document():
-            parts = [fact.path, fact.status, f"v:{fact.content.etag[:6]}"]
-            parts += [f"in {fact.batch}"] if fact.batch else []
-            parts += [f"newer:{newer}"] if (newer := _newer(fact)) else []
-            parts += [fact.failure.type] if fact.failure else []
-            return f"[{' '.join(parts)}]"
-        case Group():
-            marks = "".join(f" {name}" for name in ("ready", "drained") if getattr(fact, name))
-            return f"[{fact.job}/{fact.name}{marks}]"
-        case Job():
-            return f"[{fact.name}{' stale' if fact.stale else ''}]"
-        case Pause():
-            return f"[{fact.reason} until {fact.until:%H:%M:%S}]"
-        case datetime():
-            return f"{fact:%H:%M:%S}"
-        case bytes():
-            return f"{len(fact)} bytes"
+        case Batch() | Document() | Group() | Job() | Pause():
+            return f"[{_record(fact)}]"
+        case Member():
+            return fact.path
         case Blob():
             return f"[{fact.key} v:{fact.etag[:6]}]"
         case ProviderBatch():
             return f"[{fact.id} {fact.processing_status} {fact.counts.total} requests]"
+        case datetime():
+            return f"{fact:%H:%M:%S}"
         case timedelta():
             return f"{fact.total_seconds():+.3f} s"
+        case bytes():
+            return f"{len(fact)} bytes"
         case dict():
             return ", ".join(_pair(key, value) for key, value in fact.items()) or "none"
         case list() | tuple() | set():
             values = sorted(fact) if isinstance(fact, set) else fact
             return ", ".join(brief(value) for value in values) or "none"
-        case None:
-            return "none"
         case _:
-            return str(fact)
+            return "none" if fact is None else str(fact)
+
+
+def _record(fact: Batch | Document | Group | Job | Pause) -> str:
+    match fact:
+        case Batch():
+            held = f" {fact.provider_id}" if fact.provider_id else ""
+            note = f" ({fact.note})" if fact.note else ""
+            return f"{fact.id} {fact.status}{held} {fact.requests} requests{note}"
+        case Document():
+            parts = [fact.path, fact.status, f"v:{fact.content.etag[:6]}"]
+            parts += [f"in {fact.batch}"] if fact.batch else []
+            parts += [f"newer:{fact.newer.content.etag[:6]}"] if fact.newer else []
+            parts += [fact.failure.type] if fact.failure else []
+            return " ".join(parts)
+        case Group():
+            marks = "".join(f" {name}" for name in ("ready", "drained") if getattr(fact, name))
+            return f"{fact.job}/{fact.name}{marks}"
+        case Job():
+            return f"{fact.name}{' stale' if fact.stale else ''}"
+        case Pause():
+            return f"{fact.reason} until {fact.until:%H:%M:%S}"
 
 
 def _pair(key: object, value: object) -> str:
     return brief(value) if isinstance(value, Document) else f"{brief(key)}={brief(value)}"
-
-
-def _newer(document: Document) -> str:
-    newer: object = document.newer
-    content = getattr(newer, "content", newer)  # a Content, or a Sighting that has one
-    return str(getattr(content, "etag", ""))[:6]

@@ -79,6 +79,7 @@ class World:
     wrap_store: Callable[[Store], Store] = lambda store: store
     now: datetime = START
     runs: list[Run] = field(default_factory=list)
+    alone: Run | None = None
     queue: list[Message] = field(default_factory=list)
     escaped: dict[str, int] = field(default_factory=dict)
     rng: random.Random = field(init=False)
@@ -119,6 +120,7 @@ class World:
             put_event=self._event,
             tell=partial(self.tell, "people"),
             jobs=("legal", "hr")[: rng.randint(1, 2)],
+            etags=self.stage.rules.etags,
         )
         self.policy = Policy(
             index_lag=_INDEX_LAG,
@@ -263,6 +265,8 @@ class World:
     def end(self, run: Run) -> None:
         """A run is over; what escaped it is what its function's owner would see."""
         self.runs.remove(run)
+        if self.alone is run:
+            self.alone = None
         if run.error is None:
             return
         name = type(run.error).__name__
