@@ -90,6 +90,7 @@ class World:
     people: People = field(init=False)
     provider: Provider = field(init=False)
     policy: Policy = field(init=False)
+    begun: int = 0
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -144,6 +145,7 @@ class World:
     def start(self, kind: str, work: Callable[[Invocation], None], *, back: "Return" = None) -> Run:
         """Begin a run; `back` gets it when it is over."""
         self._numbers[kind] = number = self._numbers.get(kind, 0) + 1
+        self.begun += 1
         skew = self.weather.skew
         life = min(LIVES[kind], self.weather.longest_life)
         invoke = partial(self._invoke, work=work, back=back, kind=kind)
