@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.ports.blobs import Blob, BlobChanged, BlobError, BlobNotFound, Blobs
+from shared.ports.blobs import Blob, BlobChanged, BlobError, BlobNotFound, Blobs, BlobUnreadable
 from tests.world.gate import Gate
 from tests.world.weather import BLOB_FAULTS, BLOB_READ_FAULTS, BLOB_WRITE_FAULTS
 
@@ -74,6 +74,7 @@ class FaultyBlobs:
     gate: Gate
     name: str
     watch: Callable[[str, bytes], None] = _nothing
+    watch_refused: Callable[[str, bytes], None] = _nothing
 
     def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
         found = self.gate.call(
@@ -111,17 +112,19 @@ class FaultyBlobs:
 
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         for key, data in items:
-            self.gate.call(
-                f"{self.name}.write",
-                BLOB_WRITE_FAULTS,
-                lambda key=key, data=data: self._write(key, data),  # type: ignore[misc]  # mypy doesn't infer a default
-                key,
-                data,
-            )
+            self._write(key, data)
 
     def _write(self, key: str, data: bytes) -> None:
-        self.inner.write_many([(key, data)])
-        self.watch(key, data)
+        def effect() -> None:
+            self.inner.write_many([(key, data)])
+            self.watch(key, data)
+
+        faults = BLOB_WRITE_FAULTS if key.endswith(".md") else BLOB_FAULTS
+        try:
+            self.gate.call(f"{self.name}.write", faults, effect, key, data)
+        except BlobUnreadable:
+            self.watch_refused(key, data)
+            raise
 
     def delete(self, key: str) -> None:
         self.gate.call(f"{self.name}.delete", BLOB_FAULTS, lambda: self.inner.delete(key), key)

@@ -54,6 +54,7 @@ class Rules:
     reports: dict[str, Written] = field(default_factory=dict)
     etags: dict[tuple[str, int], str] = field(default_factory=dict)
     torn: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
 
     def blame(self, rule: str, facts: str) -> None:
         """The first broken rule is the one that counts."""
@@ -124,6 +125,10 @@ class Rules:
             self.blame("intent before effect", f"{ours.id} was sent with another list than saved")
         for each in taken:
             self._see_if_torn(each)
+            report = self.reports.get(each.key)
+            if report and report.by.version == each.version and each.key not in self.torn:
+                facts = f"{each.name} has its report, from {report.by.name}"
+                self.blame("nothing is paid for twice", facts)
             for other in self.ledger.by_key[each.key]:
                 if other.number >= each.number or other.batch is each.batch:
                     continue
@@ -146,9 +151,13 @@ class Rules:
         is_lost = other.batch.archived(now) and (report is None or report.by is not other)
         return other.is_paid and not other.forgiven and not is_lost
 
+    def not_written(self, data: bytes) -> None:
+        """A report couldn't be written where it belongs: it doesn't count as one."""
+        self.refused.add(_custom_id(data))
+
     def reported(self, key: str, data: bytes) -> None:
         """A report was written: it is of this document, and not older than what was there."""
-        custom_id = data.partition(b"custom_id: ")[2].partition(b"\n")[0].strip(b'"').decode()
+        custom_id = _custom_id(data)
         by = self.ledger.by_custom_id.get(custom_id)
         if by is None or by.key != key or by.ending not in _READABLE:
             self.blame(
@@ -177,7 +186,9 @@ class Rules:
         }
         if totals is None or lost & {row.custom_id for row in rows}:
             return
-        readable = sum(row.ending in _READABLE for row in rows)
+        refused = sum(row.custom_id in self.refused for row in rows)
+        most = sum(row.ending in _READABLE for row in rows)
+        readable = min(max(totals.reported, most - refused), most)
         done = totals.reported + totals.failed + totals.retried
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
         told = (done, totals.reported, totals.usage.input_tokens)
@@ -187,3 +198,7 @@ class Rules:
                 "totals are what is there",
                 f"{batch.id} says (outcomes, reported, input tokens) {told}, the provider {true}",
             )
+
+
+def _custom_id(report: bytes) -> str:
+    return report.partition(b"custom_id: ")[2].partition(b"\n")[0].strip(b'"').decode()

@@ -63,7 +63,7 @@ STORE_FAULTS = (*CRASHES, Fault.STORE_DOWN)
 STORE_WRITE_FAULTS = (*STORE_FAULTS, Fault.STORE_LOST)
 BLOB_FAULTS = (*CRASHES, Fault.BLOBS_DOWN)
 BLOB_READ_FAULTS = (*BLOB_FAULTS, Fault.BLOB_UNREADABLE)
-BLOB_WRITE_FAULTS = (*BLOB_FAULTS, Fault.BLOBS_LOST)
+BLOB_WRITE_FAULTS = (*BLOB_FAULTS, Fault.BLOBS_LOST, Fault.BLOB_UNREADABLE)
 QUEUE_FAULTS = (*CRASHES, Fault.QUEUE_DOWN)
 CREATE_FAULTS = (
     *CRASHES,
@@ -97,18 +97,18 @@ _MOST: dict[Fault, float] = {
     Fault.BLOBS_DOWN: 0.1,
     Fault.BLOBS_LOST: 0.1,
     Fault.BLOB_UNREADABLE: 0.05,
-    Fault.QUEUE_DOWN: 0.1,
-    Fault.CREATE_UNSENT: 0.3,
-    Fault.CREATE_LOST: 0.4,
-    Fault.CREATE_LATE: 0.3,
-    Fault.CREATE_500: 0.3,
-    Fault.CREATE_BUSY: 0.3,
+    Fault.QUEUE_DOWN: 0.2,
+    Fault.CREATE_UNSENT: 0.4,
+    Fault.CREATE_LOST: 0.6,
+    Fault.CREATE_LATE: 0.4,
+    Fault.CREATE_500: 0.4,
+    Fault.CREATE_BUSY: 0.4,
     Fault.CREATE_REFUSED: 0.1,
     Fault.CREATE_KEY: 0.1,
-    Fault.API_DOWN: 0.2,
-    Fault.API_404: 0.2,
-    Fault.CUT_IN_LINE: 0.3,
-    Fault.CUT_AT_LINE: 0.3,
+    Fault.API_DOWN: 0.3,
+    Fault.API_404: 0.3,
+    Fault.CUT_IN_LINE: 0.6,
+    Fault.CUT_AT_LINE: 0.6,
     Fault.ROWS_ERRORED: 0.5,
     Fault.ROWS_EXPIRED: 0.3,
     Fault.ROWS_ODD: 0.3,

@@ -167,7 +167,11 @@ class World:
         deps = Deps(
             documents=documents,
             reports=FaultyBlobs(
-                inner=self.home.reports, gate=gate, name="reports", watch=self._written
+                inner=self.home.reports,
+                gate=gate,
+                name="reports",
+                watch=self._written,
+                watch_refused=lambda _, data: self.stage.rules.not_written(data),
             ),
             store=FaultyStore(
                 inner=self.store,
