@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from shared.domain.batch import LIVE
+from shared.domain.batch import LIVE, BatchStatus
+from shared.domain.group import Group
 from shared.domain.ids import BatchId, JobName
 from tests.world.ending import settled
 from tests.world.handlers import Invocation
@@ -24,6 +25,12 @@ _SOON, _SLOW = timedelta(minutes=1), timedelta(minutes=30)
 
 _LONGEST_WAIT = timedelta(minutes=10)
 """How long a recipe lets a group wait (`tests.world.people`)."""
+
+_ALL_TIMERS = 10
+"""Every so many rounds all fire; in the others those that have something to do, to save time."""
+
+_USELESS = 0.15
+_TO_THE_POINT = 0.7
 
 _REDELIVERED = 30.0
 
@@ -85,8 +92,9 @@ def unless_calm(fault: Fault, thing: Callable[[World], None], world: World) -> N
 def deliver(world: World) -> None:
     """A message, or some, go to a function; those it failed on come back."""
     due = [message for message in world.queue if message.due <= world.now]
-    if not due or len(world.runs) >= _AT_ONCE:
+    if not due:
         wait(world)
+    if not due or len(world.runs) >= _AT_ONCE:
         return
     first = world.rng.choice(due)
     world.queue.remove(first)
@@ -126,10 +134,39 @@ def start_intake(world: World, messages: list[Message]) -> Run:
     return world.start("intake", work, back=back)
 
 
-def tick(world: World, kind: str = "") -> None:
-    """A timer fires; the one before may still be running."""
-    if len(world.runs) < _AT_ONCE:
-        start_tick(world, kind or world.rng.choice(_TICKS))
+def tick(world: World) -> None:
+    """A timer fires, mostly one that has something to do; the one before may still be running."""
+    if len(world.runs) >= _AT_ONCE:
+        return
+    kinds = useful(world)
+    if not kinds or world.rng.random() < _USELESS:
+        start_tick(world, world.rng.choice(_TICKS))
+    else:
+        start_tick(world, world.rng.choice(kinds))
+
+
+def useful(world: World) -> list[str]:
+    """Which timers would find something, as far as can be seen from here."""
+    mirror, now = world.stage.mirror, world.now
+    due = {batch.status for batch in mirror.batches.values() if batch.next_at <= now} & LIVE
+    kinds = []
+    is_open = any(_may_be_ripe(world, group) for group in mirror.groups.values())
+    if is_open or BatchStatus.PLANNED in due:
+        kinds.append("submit")
+    if BatchStatus.IN_PROGRESS in due:
+        kinds.append("poll")
+    is_behind = any(job.stale for job in mirror.jobs.values())
+    if is_behind or due - {BatchStatus.IN_PROGRESS, BatchStatus.PLANNED}:
+        kinds.append("reconcile")
+    return kinds
+
+
+def _may_be_ripe(world: World, group: Group) -> bool:
+    return (
+        (group.ready and not group.drained)
+        or world.now - group.since >= _LONGEST_WAIT
+        or world.now - group.touched >= world.policy.group_kept
+    )
 
 
 def start_tick(world: World, kind: str) -> Run:
@@ -161,8 +198,13 @@ def put_something(world: World) -> None:
 
 def wait(world: World) -> None:
     """Time passes; long only when nobody is in the middle of something."""
-    most = 2.0 if world.runs else world.rng.choice((5.0, 60.0, 600.0, 1200.0))
-    world.now += timedelta(seconds=world.rng.uniform(0, most))
+    if world.runs:
+        world.now += timedelta(seconds=world.rng.uniform(0, 2))
+    elif world.rng.random() < _TO_THE_POINT:
+        world.now = max(world.now, min(moments(world), default=world.now))
+    else:
+        most = world.rng.choice((5.0, 60.0, 600.0, 1200.0))
+        world.now += timedelta(seconds=world.rng.uniform(0, most))
 
 
 def leap(world: World) -> None:
@@ -239,7 +281,7 @@ def calm(world: World) -> None:
             world.queue.remove(message)
             one = start_collect(world, message) if message.kind == "collect" else None
             finish(world, one or start_intake(world, [message]))
-        for kind in _TICKS:
+        for kind in _TICKS if number % _ALL_TIMERS == 0 else useful(world):
             finish(world, start_tick(world, kind))
         if number and not world.queue and is_done(world):
             break
@@ -270,11 +312,15 @@ def is_done(world: World) -> bool:
 
 def next_moment(world: World, least: timedelta) -> datetime:
     """When something is due next, and at least so much later."""
+    soonest = world.now + least
+    return max(min(moments(world), default=soonest), soonest) + timedelta(seconds=1)
+
+
+def moments(world: World) -> list[datetime]:
+    """When something is due that isn't yet."""
     mirror = world.stage.mirror
     times = [batch.next_at for batch in mirror.batches.values() if batch.status in LIVE]
     times += [group.since + _LONGEST_WAIT for group in mirror.groups.values()]
     times += [group.touched + world.policy.group_kept for group in mirror.groups.values()]
     times += [message.due for message in world.queue]
-    soonest = world.now + least
-    coming = [moment for moment in times if moment > world.now]
-    return max(min(coming, default=soonest), soonest) + timedelta(seconds=1)
+    return [moment for moment in times if moment > world.now]

@@ -59,7 +59,7 @@ class People:
         """Write the job's recipe, as it was or another."""
         rng = self.rng
         text = _RECIPE.format(
-            wait=rng.choice(("1m", "10m")),
+            wait=rng.choice(("1s", "1m", "10m")),
             group_by=rng.choice(("folder", "folder", "none")),
             attempts=rng.choice((1, 2, 3)),
             wording=rng.choice(("Review this.", "Assess this.")),

@@ -201,7 +201,7 @@ def weather(rng: random.Random) -> Weather:
         late=timedelta(seconds=late),
         index_lag=index_lag,
         by_item=rng.random() < 0.5,
-        steps=rng.choice((150, 250, 400)),
+        steps=rng.choice((300, 500, 800)),
     )
     made.counts[Fault.LISTING_LAGS] += listing_lag > 0
     made.counts[Fault.INDEX_LAGS] += index_lag > timedelta(0)
