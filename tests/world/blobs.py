@@ -14,9 +14,14 @@ _PIECE = 64
 
 @dataclass(slots=True)
 class MemoryBlobs:
-    """What S3 does, as far as the port shows it. Etags are of the content alone."""
+    """What S3 does, as far as the port shows it.
+
+    Etags are of the content, and with `by_upload` of when it came as well, as those of uploads in
+    parts may be.
+    """
 
     clock: Callable[[], datetime]
+    by_upload: bool = False
     _held: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
 
     def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
@@ -24,7 +29,7 @@ class MemoryBlobs:
 
     def stat(self, key: str) -> Blob:
         data = self.read(key)
-        return Blob(key=key, size=len(data), etag=_etag(data), modified=self._held[key][1])
+        return Blob(key=key, size=len(data), etag=self._etag(key), modified=self._held[key][1])
 
     def read(self, key: str) -> bytes:
         if key not in self._held:
@@ -42,7 +47,7 @@ class MemoryBlobs:
         at = offset
         while True:
             data = self.read(key)
-            if etag is not None and _etag(data) != etag:
+            if etag is not None and self._etag(key) != etag:
                 raise BlobChanged(f"{key} has changed")
             piece = data[at : at + _PIECE]
             if not piece:
@@ -57,9 +62,10 @@ class MemoryBlobs:
     def delete(self, key: str) -> None:
         self._held.pop(key, None)
 
-
-def _etag(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
+    def _etag(self, key: str) -> str:
+        data, came = self._held[key]
+        upload = came.isoformat().encode() if self.by_upload else b""
+        return hashlib.blake2b(data + upload, digest_size=8).hexdigest()
 
 
 def _nothing(key: str, data: bytes) -> None:

@@ -17,6 +17,10 @@ from tests.world.weather import Fault, Weather
 
 T = TypeVar("T")
 
+_WHERE_IT_HURTS = frozenset({"api.create", "store.swap_batch", "reports.write"})
+_HARSH = 4.0
+"""How much likelier a crash is around the calls that decide what is paid for."""
+
 Effect = Callable[[], T]
 
 
@@ -49,7 +53,8 @@ class Gate:
         self.run.check_alive()
         self.run.pause()
         self.stage.calls += 1
-        fault = self.stage.weather.draw(faults)
+        harsh = _HARSH if call in _WHERE_IT_HURTS else 1.0
+        fault = self.stage.weather.draw(faults, harsh=harsh)
         if fault is not None:
             self.stage.weather.counts[fault] += 1
             if fault is Fault.CRASH_BEFORE:

@@ -6,9 +6,10 @@ What they put says inside it which document and version it is, so the ledger can
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from shared.ports.blobs import Blobs
+from shared.ports.blobs import BlobNotFound, Blobs
 from tests.world.ledger import Ledger, marked
 
 _FOLDERS = ("", "a/", "b/")
@@ -43,7 +44,8 @@ class People:
     versions: dict[str, int] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
-    etags: dict[tuple[str, int], str] = field(default_factory=dict)
+    etags: dict[tuple[str, str], int] = field(default_factory=dict)
+    _seen: dict[str, str] = field(default_factory=dict)
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
 
@@ -125,13 +127,22 @@ class People:
         self._put(name, "".join(line + "\n" for line in lines))
 
     def _write(self, name: str, version: int) -> None:
-        self.keys[name] = version
-        self._now(name, version)
+        before = self._etag(name)
+        self.keys[name] = self.versions[name] = version
         self._put(name, self._text(name, version))
-        self.etags[name, version] = self.bucket.stat(name).etag
+        etag = self._etag(name)
+        self.etags[name, etag] = version
+        if before not in ("", etag):
+            self.ledger.forgive(name, version)
+
+    def _etag(self, name: str) -> str:
+        """What the bucket calls the content by now, or did before it was taken away."""
+        with suppress(BlobNotFound):
+            self._seen[name] = self.bucket.stat(name).etag
+        return self._seen.get(name, "")
 
     def _now(self, name: str, version: int) -> None:
-        """What is there from now on; what was something else in between may be paid for again."""
+        """What a row is from now on; what was something else in between may be paid for again."""
         if self.versions.get(name, version) != version:
             self.ledger.forgive(name, version)
         self.versions[name] = version

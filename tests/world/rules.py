@@ -40,7 +40,7 @@ class Written:
 class Rules:
     """`off` are rules that aren't looked at, so that a test can show what the others see.
 
-    `etags` are those of what people put: of which document and version. `torn` are documents of
+    `etags` says which version of which document people put under which etag. `torn` are documents of
     which another version was sent than was seen, because it changed between the event and the
     reading. docmill doesn't notice that (a known gap), so of these neither is asked: that the same
     content isn't paid for once more, and that the last report is of the last version.
@@ -52,7 +52,7 @@ class Rules:
     off: frozenset[str] = frozenset()
     broken: Broken | None = None
     reports: dict[str, Written] = field(default_factory=dict)
-    etags: dict[tuple[str, int], str] = field(default_factory=dict)
+    etags: dict[tuple[str, str], int] = field(default_factory=dict)
     torn: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
 
@@ -140,8 +140,10 @@ class Rules:
     def _see_if_torn(self, each: Accepted) -> None:
         job, _, path = each.key.partition("/")
         document = self.mirror.documents.get((JobName(job), path))
-        etag = self.etags.get((each.key, each.version))
-        if document is not None and etag is not None and etag != document.content.etag:
+        if document is None:
+            return
+        seen = self.etags.get((each.key, document.content.etag), each.version)
+        if seen != each.version:
             each.forgiven = True
             self.torn.add(each.key)
 

@@ -108,11 +108,11 @@ _MOST: dict[Fault, float] = {
     Fault.API_DOWN: 0.3,
     Fault.API_404: 0.3,
     Fault.CUT_IN_LINE: 0.6,
-    Fault.CUT_AT_LINE: 0.6,
-    Fault.ROWS_ERRORED: 0.5,
+    Fault.CUT_AT_LINE: 0.8,
+    Fault.ROWS_ERRORED: 0.6,
     Fault.ROWS_EXPIRED: 0.3,
-    Fault.ROWS_ODD: 0.3,
-    Fault.LINES_TWICE: 0.3,
+    Fault.ROWS_ODD: 0.6,
+    Fault.LINES_TWICE: 0.5,
     Fault.LINES_STRANGE: 0.2,
     Fault.WRONG_COUNTS: 0.1,
     Fault.SLOW_BATCH: 0.3,
@@ -153,13 +153,13 @@ class Weather:
     calm: bool = False
     counts: Counter[Fault] = field(default_factory=Counter)
 
-    def draw(self, faults: tuple[Fault, ...]) -> Fault | None:
-        """What strikes here, if anything."""
+    def draw(self, faults: tuple[Fault, ...], *, harsh: float = 1.0) -> Fault | None:
+        """What strikes here, if anything; `harsh` where a crash hurts most."""
         if self.calm:
             return None
         number = self.rng.random()
         for fault in faults:
-            number -= self.rates.get(fault, 0.0)
+            number -= self.rates.get(fault, 0.0) * (harsh if fault in CRASHES else 1.0)
             if number < 0:
                 return fault
         return None
@@ -191,7 +191,7 @@ def weather(rng: random.Random) -> Weather:
         rates.pop(Fault.CREATE_LATE, None)
         skew = timedelta(seconds=rng.choice((10, 60, 240)))
     elif rng.random() < 0.5:
-        listing_lag = rng.choice((1.0, 10.0, 30.0))
+        listing_lag = rng.choice((10.0, 30.0))
     index_lag = timedelta(seconds=rng.choice((0, 2, 20)))
     made = Weather(
         rng=rng,

@@ -39,6 +39,7 @@ START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _INDEX_LAG = timedelta(seconds=60)
 """What the home on AWS assumes; this world's index lags for less."""
 
+_ETAGS_BY_UPLOAD = 0.3
 _MARGIN = timedelta(seconds=20)
 _SPOOL = Path(tempfile.gettempdir())
 
@@ -61,11 +62,18 @@ class Home:
     reports: Blobs
 
 
-def in_memory(clock: Callable[[], datetime]) -> Home:
+def in_memory(clock: Callable[[], datetime], *, by_upload: bool) -> Home:
     """The home for many worlds: SQLite in memory and buckets in memory."""
     return Home(
-        store=SqliteStore(":memory:"), documents=MemoryBlobs(clock), reports=MemoryBlobs(clock)
+        store=new_store(),
+        documents=MemoryBlobs(clock, by_upload=by_upload),
+        reports=MemoryBlobs(clock),
     )
+
+
+def new_store() -> Store:
+    """An empty store in memory."""
+    return SqliteStore(":memory:")
 
 
 @dataclass(slots=True)
@@ -75,8 +83,7 @@ class World:
     seed: int
     wanted: bool = False
     off: frozenset[str] = frozenset()
-    make_home: Callable[[Callable[[], datetime]], Home] = in_memory
-    wrap_store: Callable[[Store], Store] = lambda store: store
+    make_home: Callable[[Callable[[], datetime]], Home] | None = None
     now: datetime = START
     runs: list[Run] = field(default_factory=list)
     alone: Run | None = None
@@ -109,8 +116,10 @@ class World:
             clock=self.clock,
         )
         self.provider = Provider(simulator=simulator, stage=self.stage)
-        self.home = self.make_home(self.clock)
-        self.store = self.wrap_store(self.home.store)
+        by_upload = rng.random() < _ETAGS_BY_UPLOAD
+        make_home = self.make_home or partial(in_memory, by_upload=by_upload)
+        self.home = make_home(self.clock)
+        self.store = self.home.store
         if self.weather.index_lag:
             index = Index(rng=rng, clock=self.clock, lag=self.weather.index_lag)
             self.store = LaggingStore(self.store, index)
