@@ -45,7 +45,7 @@ class People:
     keys: dict[str, int] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
-    _seen: dict[str, str] = field(default_factory=dict)
+    latest: dict[str, str] = field(default_factory=dict)
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
 
@@ -138,8 +138,8 @@ class People:
     def _etag(self, name: str) -> str:
         """What the bucket calls the content by now, or did before it was taken away."""
         with suppress(BlobNotFound):
-            self._seen[name] = self.bucket.stat(name).etag
-        return self._seen.get(name, "")
+            self.latest[name] = self.bucket.stat(name).etag
+        return self.latest.get(name, "")
 
     def _now(self, name: str, version: int) -> None:
         """What a row is from now on; what was something else in between may be paid for again."""

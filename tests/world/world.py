@@ -131,6 +131,7 @@ class World:
             tell=partial(self.tell, "people"),
             jobs=("legal", "hr")[: rng.randint(1, 2)],
             etags=self.stage.rules.etags,
+            latest=self.stage.rules.latest,
         )
         self.policy = Policy(
             index_lag=_INDEX_LAG,
