@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format lock clean
+.PHONY: help run test simulate check bench format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -17,6 +17,9 @@ run: $(VENV)/run ## Make a report of every sample document (simulated without AN
 
 test: $(VENV)/dev ## Run all tests
 	$(BIN)/python -m pytest -n auto -q
+
+simulate: $(VENV)/dev ## Whole worlds with every fault, SEEDS=10000 of them; SEED=7 tells the story of one
+	$(BIN)/python -m tests.world $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
 
 check: $(VENV)/dev ## Format, lint, types, import contracts, template lint, tests
 	$(BIN)/ruff format --check .

@@ -5,11 +5,12 @@ from its list.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from shared.app.candidates import still
 from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
@@ -65,7 +66,8 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
     plan = Plan(spool=spool)
     most = deps.policy.most_requests(recipe.max_tokens)
     settled: list[Document] = []
-    waiting = _really_waiting(deps, group)
+    found = deps.store.waiting(group.job, group.name)
+    waiting = still(deps, group.job, found, DocumentStatus.WAITING)
     for document, content in read_contents(deps, waiting, recipe):
         name = custom_id(document.path, len(plan.members), batch_id)
         made = requests.make(document, content, name)
@@ -100,20 +102,6 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         next_at=now + deps.policy.lease,
     )
     return deps.store.plan(batch, plan.members), plan
-
-
-def _really_waiting(deps: Deps, group: Group) -> Iterator[Document]:
-    """The group's waiting documents by their rows: the index may still show what was claimed."""
-    found = deps.store.waiting(group.job, group.name)
-    if not deps.policy.index_lag:
-        yield from found
-        return
-    for part in slices(found):
-        rows = deps.store.documents(group.job, [document.path for document in part])
-        for candidate in part:
-            document = rows.get(candidate.path)
-            if document is not None and document.status is DocumentStatus.WAITING:
-                yield document
 
 
 def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:

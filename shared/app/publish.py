@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from shared.app.candidates import still
 from shared.app.deps import Deps
 from shared.app.groups import change_job
 from shared.app.sightings import RECIPE_NAME
+from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.job import Job
 from shared.domain.polling import affordable
@@ -18,18 +20,23 @@ SUMMARY = "summary.json"
 
 
 def publish(deps: Deps, name: JobName) -> Summary:
-    """Write what is true of the job now. A change meanwhile leaves the job marked stale."""
+    """Write what is true of the job now.
+
+    A change meanwhile leaves the job marked stale, and so does a failure that the index hides yet.
+    """
     began = deps.clock()
     before = deps.store.job(name)
     summary = summary_of(deps, name)
-    deps.reports.write_stream(deps.output_key(name, FAILURES), _failures(deps, name, before))
+    failures = _Failures(deps, name, before)
+    deps.reports.write_stream(deps.output_key(name, FAILURES), failures)
     deps.reports.write_many([(deps.output_key(name, SUMMARY), render_summary(summary))])
     ended = deps.clock()
+    is_whole = failures.count == summary.documents[DocumentStatus.FAILED]
 
     def published(job: Job) -> Job:
         return replace(
             job,
-            stale=job.stale and before is not None and job.rev != before.rev,
+            stale=job.stale and not (is_whole and before is not None and job.rev == before.rev),
             published_at=ended,
             publishing_s=max((ended - began).total_seconds(), 0.0),
         )
@@ -58,9 +65,21 @@ def summary_of(deps: Deps, name: JobName) -> Summary:
     )
 
 
-def _failures(deps: Deps, name: JobName, job: Job | None) -> Iterator[bytes]:
-    if job is not None and job.problem is not None:
-        yield render_failure(RECIPE_NAME, job.problem) + b"\n"
-    for document in deps.store.failed(name):
-        if document.failure is not None:
-            yield render_failure(document.path, document.failure) + b"\n"
+class _Failures:
+    """The lines of `failures.jsonl`, counted as they are made."""
+
+    def __init__(self, deps: Deps, name: JobName, job: Job | None) -> None:
+        self._deps = deps
+        self._name = name
+        self._problem = job.problem if job else None
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.count = 0
+        if self._problem is not None:
+            yield render_failure(RECIPE_NAME, self._problem) + b"\n"
+        found = self._deps.store.failed(self._name)
+        for document in still(self._deps, self._name, found, DocumentStatus.FAILED):
+            if document.failure is not None:
+                self.count += 1
+                yield render_failure(document.path, document.failure) + b"\n"

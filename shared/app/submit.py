@@ -138,7 +138,7 @@ def _ripe(deps: Deps, group: Group, recipe: Recipe) -> bool:
 
 
 def _close_if_empty(deps: Deps, group: Group) -> None:
-    """Close the group unless something came since, or the index may still hide something.
+    """Close the group unless something came since, or may be about to come or still be hidden.
 
     A group that can't close yet begins to wait anew, so what comes next isn't submitted at once.
     """
@@ -146,7 +146,7 @@ def _close_if_empty(deps: Deps, group: Group) -> None:
     if next(deps.store.waiting(group.job, group.name), None) is not None:
         return
     with suppress(StaleWrite):
-        if now - group.touched < deps.policy.index_lag:
+        if now - group.touched < deps.policy.group_kept:
             deps.store.swap_group(rested(group, now=now, lag=deps.policy.index_lag))
         else:
             deps.store.close_group(group)

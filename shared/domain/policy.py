@@ -57,3 +57,12 @@ class Policy:
             return self.max_batch_requests
         fit = self.max_results_bytes // (max_tokens * BYTES_PER_TOKEN)
         return max(1, min(self.max_batch_requests, fit))
+
+    @property
+    def group_kept(self) -> timedelta:
+        """How long a group stays open after its last touch, where several processes share a table.
+
+        Whoever opened it for a document that it is about to write has done so by then, or is dead,
+        and the index shows it.
+        """
+        return max(self.index_lag, self.lease) if self.index_lag else self.index_lag

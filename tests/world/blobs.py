@@ -1,0 +1,168 @@
+"""A bucket in memory, and the bucket as one run has it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.ports.blobs import (
+    Blob,
+    BlobChanged,
+    BlobError,
+    BlobNotFound,
+    Blobs,
+    BlobUnreadable,
+    Unlisted,
+)
+from tests.world.gate import Gate
+from tests.world.weather import BLOB_FAULTS, BLOB_READ_FAULTS, BLOB_WRITE_FAULTS
+
+_PIECE = 64
+
+
+@dataclass(slots=True)
+class MemoryBlobs:
+    """What S3 does, as far as the port shows it.
+
+    Etags are of the content, and with `by_upload` of when it came as well, as those of uploads in
+    parts may be.
+    """
+
+    clock: Callable[[], datetime]
+    by_upload: bool = False
+    _held: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
+
+    def shown(self, key: str) -> str:
+        return f"bucket/{key}"
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
+        found = sorted(key for key in self._held if key.startswith(prefix) and key > after)
+        return iter([self.stat(key) for key in found])
+
+    def exists(self, key: str) -> bool:
+        return key in self._held
+
+    def stat(self, key: str) -> Blob:
+        data = self.read(key)
+        return Blob(key=key, size=len(data), etag=self._etag(key), modified=self._held[key][1])
+
+    def read(self, key: str) -> bytes:
+        if key not in self._held:
+            raise BlobNotFound(f"{key} is not there")
+        return self._held[key][0]
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+        for key in keys:
+            try:
+                yield self.read(key)
+            except BlobError as error:
+                yield error
+
+    def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        at = offset
+        while True:
+            data = self.read(key)
+            if etag is not None and self._etag(key) != etag:
+                raise BlobChanged(f"{key} has changed")
+            piece = data[at : at + _PIECE]
+            if not piece:
+                return
+            yield piece
+            at += len(piece)
+
+    def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
+        for key, data in items:
+            self._held[key] = (data, self.clock())
+
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        self.write_many([(key, b"".join(pieces))])
+
+    def delete(self, key: str) -> None:
+        self._held.pop(key, None)
+
+    def _etag(self, key: str) -> str:
+        data, came = self._held[key]
+        upload = came.isoformat().encode() if self.by_upload else b""
+        return hashlib.blake2b(data + upload, digest_size=8).hexdigest()
+
+
+def _nothing(key: str, data: bytes) -> None:
+    """Nobody watches."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FaultyBlobs:
+    """Every call, every object read ahead, every piece and every write passes the gate."""
+
+    inner: Blobs
+    gate: Gate
+    name: str
+    watch: Callable[[str, bytes], None] = _nothing
+    watch_refused: Callable[[str, bytes], None] = _nothing
+
+    def shown(self, key: str) -> str:
+        return self.inner.shown(key)
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
+        found = self.gate.call(
+            f"{self.name}.list",
+            BLOB_FAULTS,
+            lambda: list(self.inner.list(prefix, after=after)),
+            prefix,
+        )
+        return iter(found)
+
+    def exists(self, key: str) -> bool:
+        return self.gate.call(
+            f"{self.name}.exists", BLOB_FAULTS, lambda: self.inner.exists(key), key
+        )
+
+    def stat(self, key: str) -> Blob:
+        return self.gate.call(f"{self.name}.stat", BLOB_FAULTS, lambda: self.inner.stat(key), key)
+
+    def read(self, key: str) -> bytes:
+        return self.gate.call(f"{self.name}.read", BLOB_FAULTS, lambda: self.inner.read(key), key)
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+        for key in keys:
+            try:
+                yield self.gate.call(
+                    f"{self.name}.read_many",
+                    BLOB_READ_FAULTS,
+                    lambda key=key: self.inner.read(key),  # type: ignore[misc]  # mypy doesn't infer a default
+                    key,
+                )
+            except BlobError as error:
+                yield error
+
+    def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        pieces = self.inner.chunks(key, etag=etag, offset=offset)
+        while True:
+            piece = self.gate.call(
+                f"{self.name}.chunks", BLOB_FAULTS, lambda: next(pieces, b""), key, offset
+            )
+            if not piece:
+                return
+            yield piece
+
+    def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
+        for key, data in items:
+            self._write(key, data)
+
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        self._write(key, b"".join(pieces))
+
+    def _write(self, key: str, data: bytes) -> None:
+        def effect() -> None:
+            self.inner.write_many([(key, data)])
+            self.watch(key, data)
+
+        faults = BLOB_WRITE_FAULTS if key.endswith(".md") else BLOB_FAULTS
+        try:
+            self.gate.call(f"{self.name}.write", faults, effect, key, data)
+        except BlobUnreadable:
+            self.watch_refused(key, data)
+            raise
+
+    def delete(self, key: str) -> None:
+        self.gate.call(f"{self.name}.delete", BLOB_FAULTS, lambda: self.inner.delete(key), key)

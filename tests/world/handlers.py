@@ -1,0 +1,97 @@
+"""What starts use cases: the functions behind the queues and timers, with messages in their hands.
+
+They do what those in `handlers/` do, over ports that pass the gate.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.app.collect import Collected, collect
+from shared.app.control import cancel, requeue
+from shared.app.deps import Deps
+from shared.app.poll import poll
+from shared.app.publish import publish
+from shared.app.reconcile import reconcile
+from shared.app.submit import submit
+from shared.app.uploads import Upload, take_upload
+from shared.domain.ids import BatchId, JobName
+from shared.ports.blobs import BlobError
+from shared.ports.store import StaleWrite, StoreUnavailable
+from tests.world.gate import Gate
+from tests.world.runs import run_alone
+from tests.world.weather import QUEUE_FAULTS
+
+PASSING = (BlobError, StaleWrite, StoreUnavailable)
+"""What a handler's own retry mends: the message comes back, or the next tick does it."""
+
+LIVES = {
+    "intake": timedelta(seconds=300),
+    "submit": timedelta(seconds=580),
+    "poll": timedelta(seconds=50),
+    "collect": timedelta(seconds=900),
+    "reconcile": timedelta(seconds=280),
+    "retry": timedelta(seconds=300),
+    "cancel": timedelta(seconds=300),
+}
+"""Time-outs as in infra/template.yaml; the last two are a person's commands."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Invocation:
+    """One invocation of one function."""
+
+    deps: Deps
+    gate: Gate
+    ask_to_collect: Callable[[BatchId], None]
+    until: datetime
+
+    def intake(self, keys: list[str], failed: list[str]) -> None:
+        """Take in each; those that failed come back."""
+        for key in keys:
+            try:
+                taken = take_upload(self.deps, Upload(key=key)).taken
+            except (BlobError, StoreUnavailable) as error:
+                self.gate.tell("failed to take in", key, fault=str(error))
+                failed.append(key)
+            else:
+                self.gate.tell("took in", key, taken)
+
+    def submit(self) -> None:
+        """The timer's submit."""
+        done = run_alone(submit(self.deps, until=self.until))
+        self.gate.tell("submitted", f"{done.batches} batches, {done.in_doubt} in doubt")
+
+    def poll(self) -> None:
+        """The timer's poll."""
+        self._ask(run_alone(poll(self.deps)).ended)
+
+    def collect(self, batch: BatchId) -> None:
+        """The queue's collect."""
+        outcome = run_alone(collect(self.deps, batch, until=self.until))
+        self.gate.tell("collected", batch, "→", outcome)
+        if outcome is Collected.UNFINISHED:
+            self._ask((batch,))
+
+    def reconcile(self) -> None:
+        """The timer's reconcile, which publishes too."""
+        self._ask(run_alone(reconcile(self.deps)).to_collect)
+        for job in list(self.deps.store.stale_jobs()):
+            publish(self.deps, job.name)
+
+    def retry(self, job: JobName) -> None:
+        """A person has failures tried again."""
+        self.gate.tell("retried", requeue(self.deps, job, final=True))
+
+    def cancel(self, job: JobName) -> None:
+        """A person cancels a job."""
+        self.gate.tell("canceled", run_alone(cancel(self.deps, job)))
+
+    def _ask(self, batches: tuple[BatchId, ...]) -> None:
+        for batch in batches:
+            self.gate.call(
+                "queue.send",
+                QUEUE_FAULTS,
+                lambda batch=batch: self.ask_to_collect(batch),  # type: ignore[misc]  # mypy doesn't infer a default
+                batch,
+            )

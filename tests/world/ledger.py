@@ -1,0 +1,101 @@
+"""What the provider accepted: the only witness of what is paid for.
+
+Read from the bodies sent, without docmill's state: each document says inside it which it is.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from shared.adapters.simulator.batches import SimulatedBatch
+from shared.adapters.simulator.core import Simulator
+from shared.adapters.simulator.rows import Ending, Row
+from shared.domain.ids import BatchId, place_of
+
+_MARK = re.compile(r"@@(?P<key>[^#@]+)#(?P<version>\d+)@@")
+_UNPAID = frozenset({Ending.ERRORED, Ending.EXPIRED, Ending.CANCELED})
+
+
+def marked(key: str, version: int) -> str:
+    """A text by which a request shows what it was made from."""
+    return f"@@{key}#{version}@@"
+
+
+@dataclass(slots=True, kw_only=True)
+class Accepted:
+    """One request that the provider took. `forgiven`: it may be paid for again, as a person asked
+    for that, or its document was another in between."""
+
+    number: int
+    custom_id: str
+    key: str
+    version: int
+    ours: BatchId
+    batch: SimulatedBatch
+    row: Row
+    forgiven: bool = False
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.key} version {self.version} in {self.batch.id} as {self.custom_id}"
+
+    @property
+    def ending(self) -> Ending:
+        """How it ends, or will as things stand."""
+        return self.batch.ending(self.row)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether it costs something."""
+        return self.ending not in _UNPAID
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it may still be worked on."""
+        return now < self.batch.ends_at
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Everything accepted, in order."""
+
+    simulator: Simulator
+    requests: list[Accepted] = field(default_factory=list)
+    by_key: dict[str, list[Accepted]] = field(default_factory=dict)
+    by_custom_id: dict[str, Accepted] = field(default_factory=dict)
+    batches: dict[str, list[Accepted]] = field(default_factory=dict)
+
+    def take(self, body: bytes) -> list[Accepted]:
+        """Note the batch that the simulator made of a body just now."""
+        batch = next(reversed(self.simulator.batches.values()))
+        rows = {row.custom_id: row for row in batch.rows}
+        taken: list[Accepted] = []
+        for request in msgspec.json.decode(body)["requests"]:
+            custom_id = request["custom_id"]
+            found = _MARK.search(request["params"]["messages"][0]["content"])
+            place = place_of(custom_id)
+            if found is None or place is None:
+                raise AssertionError(f"a request of nobody's: {request}")
+            accepted = Accepted(
+                number=len(self.requests),
+                custom_id=custom_id,
+                key=found["key"],
+                version=int(found["version"]),
+                ours=place[1],
+                batch=batch,
+                row=rows[custom_id],
+            )
+            self.requests.append(accepted)
+            self.by_key.setdefault(accepted.key, []).append(accepted)
+            self.by_custom_id[custom_id] = accepted
+            taken.append(accepted)
+        self.batches[batch.id] = taken
+        return taken
+
+    def forgive(self, key: str, version: int | None = None) -> None:
+        """What was paid for a document (of one version) may be paid once more."""
+        for accepted in self.by_key.get(key, ()):
+            if version is None or accepted.version == version:
+                accepted.forgiven = True

@@ -1,0 +1,187 @@
+"""docmill with one of its protections taken away, to see that the worlds notice.
+
+Each is a context in which the use cases lack one rule; nothing else about them changes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from shared.adapters import records
+from shared.adapters.sqlite_store import SqliteStore
+from shared.app import plan, reconcile, results, submit
+from shared.app.deps import Deps
+from shared.domain import document as documents
+from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
+from shared.domain.bitmap import Bitmap
+from shared.domain.document import Document, DocumentStatus, Sighting
+from shared.domain.group import Group
+from shared.domain.job import Job
+from shared.domain.policy import Policy
+from tests.world import world as worlds
+
+if TYPE_CHECKING:
+    from shared.domain.ids import BatchId
+
+
+class Forgetful(SqliteStore):
+    """Says that an intent is saved, and only saves it together with the answer to `create`."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self._intents: dict[BatchId, tuple[int, Batch]] = {}
+
+    def swap_batch(self, batch: Batch) -> Batch:
+        if batch.status is BatchStatus.SUBMITTING:
+            claimed = records.raised(batch)
+            self._intents[batch.id] = (batch.rev, claimed)
+            return claimed
+        rev, intended = self._intents.pop(batch.id, (batch.rev, batch))
+        return super().swap_batch(replace(batch, rev=rev) if batch.rev == intended.rev else batch)
+
+
+class Blind(SqliteStore):
+    """Writes whatever it is given over whatever is there."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+
+    def swap_documents(self, documents: Sequence[Document]) -> set[str]:
+        for each in documents:
+            held = self.documents(each.job, [each.path]).get(each.path)
+            super().swap_documents([replace(each, rev=held.rev if held else 0)])
+        return set()
+
+    def swap_batch(self, batch: Batch) -> Batch:
+        held = self.batch(batch.id)
+        return super().swap_batch(replace(batch, rev=held.rev if held else 0))
+
+    def swap_group(self, group: Group) -> Group:
+        held = self.group(group.job, group.name)
+        return super().swap_group(replace(group, rev=held.rev if held else 0))
+
+    def close_group(self, group: Group) -> None:
+        held = self.group(group.job, group.name)
+        super().close_group(held or group)
+
+    def swap_job(self, job: Job) -> Job:
+        held = self.job(job.name)
+        return super().swap_job(replace(job, rev=held.rev if held else 0))
+
+
+def _planned_again(deps: Deps, batch: Batch, message: str = "") -> None:
+    """What has no answer counts as not created."""
+    now = deps.clock()
+    deps.store.swap_batch(after(batch, BatchEvent.DEFERRED, next_at=now, note=message))
+
+
+def intent_after_effect(patch: pytest.MonkeyPatch) -> None:
+    """The intent isn't saved before `create` is called."""
+    patch.setattr(worlds, "new_store", Forgetful)
+
+
+def unanswered_counts_as_planned(patch: pytest.MonkeyPatch) -> None:
+    """Reconcile takes a SUBMITTING batch, whose process died, for one that wasn't sent."""
+    patch.setattr(reconcile, "_doubt", _planned_again)
+
+
+def no_doubt(patch: pytest.MonkeyPatch) -> None:
+    """A lost answer to `create` counts as a no."""
+    patch.setattr(submit, "_doubt", _planned_again)
+
+
+def no_grace(patch: pytest.MonkeyPatch) -> None:
+    """A listing is believed at once."""
+
+    def policy(**given: object) -> Policy:
+        return Policy(**given, doubt_grace=timedelta(0))  # type: ignore[arg-type]  # as given
+
+    patch.setattr(worlds, "Policy", policy)
+
+
+def no_compare_and_set(patch: pytest.MonkeyPatch) -> None:
+    """The store ignores revisions."""
+    patch.setattr(worlds, "new_store", Blind)
+
+
+def no_counts_check(patch: pytest.MonkeyPatch) -> None:
+    """The end of a stream is the end of the results."""
+    patch.setattr(results.Reading, "missing", lambda _: [])
+    patch.setattr(results.Reading, "disagreement", lambda *_: "")
+
+
+def no_dedupe_of_uploads(patch: pytest.MonkeyPatch) -> None:
+    """What is seen again unchanged is taken for changed."""
+    real = documents._seen_again
+
+    def seen_again(document: Document, sighting: Sighting, *, now: datetime) -> Document | None:
+        if document.status in (DocumentStatus.FAILED, DocumentStatus.REPORTED):
+            return documents._taken_up(document, sighting, now=now)
+        return real(document, sighting, now=now)
+
+    patch.setattr(documents, "_seen_again", seen_again)
+
+
+def no_dedupe_of_content(patch: pytest.MonkeyPatch) -> None:
+    """Content that has its report is sent again when it comes under another version."""
+    real = plan._Requests.make
+
+    def make(self: plan._Requests, document: Document, *rest: object) -> object:
+        return real(self, replace(document, reported_digest=None), *rest)  # type: ignore[arg-type]  # as given
+
+    patch.setattr(plan._Requests, "make", make)
+
+
+def no_dedupe_of_lines(patch: pytest.MonkeyPatch) -> None:
+    """A line that comes twice counts twice."""
+    real = results.Reading.take
+
+    def take(self: results.Reading, data: bytes) -> None:
+        before, self.seen = self.seen, Bitmap()
+        real(self, data)
+        for place in range(self.batch.size):
+            if place in before:
+                self.seen.add(place)
+
+    patch.setattr(results.Reading, "take", take)
+
+
+def no_lease(patch: pytest.MonkeyPatch) -> None:
+    """A batch that somebody is submitting is anybody's."""
+
+    def policy(**given: object) -> Policy:
+        return Policy(**given, lease=timedelta(0))  # type: ignore[arg-type]  # as given
+
+    patch.setattr(worlds, "Policy", policy)
+
+
+def claims_are_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """A document is sent though another batch claimed it meanwhile."""
+    patch.setattr(submit, "_claim", lambda _deps, _batch, plan: Bitmap(bytes(plan.excluded)))
+
+
+MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
+    intent_after_effect,
+    unanswered_counts_as_planned,
+    no_doubt,
+    no_grace,
+    no_compare_and_set,
+    no_counts_check,
+    no_dedupe_of_uploads,
+    no_dedupe_of_content,
+    no_dedupe_of_lines,
+    no_lease,
+    claims_are_not_checked,
+)
+
+
+@contextmanager
+def without(mutant: Callable[[pytest.MonkeyPatch], None]) -> Iterator[None]:
+    """Take a protection away while it lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        mutant(patch)
+        yield

@@ -1,0 +1,210 @@
+"""What must be true after every single step. Each rule says what it found, or is silent.
+
+The provider's side is judged by the ledger alone, docmill's by what it wrote.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.adapters.simulator.rows import Ending
+from shared.domain.batch import TERMINAL, Batch, BatchStatus
+from shared.domain.document import Document, DocumentStatus
+from shared.domain.ids import BatchId, JobName
+from tests.world.ledger import Accepted, Ledger
+from tests.world.mirror import Mirror
+
+UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
+_HOLDING = UNANSWERED | {BatchStatus.IN_PROGRESS}
+_READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
+_LOST = "result_missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """A rule that doesn't hold, and the facts."""
+
+    rule: str
+    facts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A report that is there."""
+
+    by: Accepted
+    data: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class Rules:
+    """`off` are rules that aren't looked at, so that a test can show what the others see.
+
+    `etags` says which version of which document people put under which etag, `latest` which etag
+    came last. `torn` are documents of which another version was sent than was seen, because it
+    changed between the event and the reading. docmill doesn't notice that (a known gap), so of
+    these neither is asked: that the same content isn't paid for once more, and that the last
+    report is of the last version.
+    """
+
+    mirror: Mirror
+    ledger: Ledger
+    clock: Callable[[], datetime]
+    off: frozenset[str] = frozenset()
+    broken: Broken | None = None
+    reports: dict[str, Written] = field(default_factory=dict)
+    etags: dict[tuple[str, str], int] = field(default_factory=dict)
+    latest: dict[str, str] = field(default_factory=dict)
+    torn: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+    def blame(self, rule: str, facts: str) -> None:
+        """The first broken rule is the one that counts."""
+        if self.broken is None and rule not in self.off:
+            self.broken = Broken(rule=rule, facts=facts)
+
+    def state(self) -> None:
+        """After a write: every document has its owner, every batch under way its documents."""
+        mirror = self.mirror
+        for document in mirror.documents.values():
+            self._owner(document)
+        for batch in mirror.batches.values():
+            if batch.status not in _HOLDING:
+                continue
+            for member in mirror.sent(batch):
+                held = mirror.documents.get((batch.job, member.path))
+                if held is None or held.batch != batch.id:
+                    where = "nowhere" if held is None else f"{held.status} in {held.batch}"
+                    self.blame(
+                        "no document in two live batches",
+                        f"{batch.id} is {batch.status} with {member.path}, which is {where}",
+                    )
+
+    def _owner(self, document: Document) -> None:
+        rule = "no document without an owner"
+        name = f"{document.job}/{document.path}"
+        match document.status:
+            case DocumentStatus.WAITING:
+                if (document.job, document.group) not in self.mirror.groups:
+                    self.blame(rule, f"{name} waits in group {document.group!r}, which is closed")
+            case DocumentStatus.IN_BATCH:
+                batch = self.mirror.batches.get(document.batch or BatchId(""))
+                if batch is None or batch.status in TERMINAL:
+                    status = "unknown" if batch is None else batch.status
+                    self.blame(rule, f"{name} is in batch {document.batch}, which is {status}")
+                elif all(m.path != document.path for m in self.mirror.members[batch.id]):
+                    self.blame(rule, f"{name} is in batch {batch.id}, whose list doesn't have it")
+            case DocumentStatus.FAILED if document.failure is None:
+                self.blame("every failure has a cause", f"{name} failed without one")
+        if (document.batch is not None) is not (document.status is DocumentStatus.IN_BATCH):
+            self.blame(rule, f"{name} is {document.status} with batch {document.batch}")
+
+    def settled(self, before: Document, after: Document) -> None:
+        """A document was written: what is said to be reported has its report."""
+        if after.reported_digest == before.reported_digest or before.batch is None:
+            return
+        name = f"{before.job}/{before.path}"
+        report = self.reports.get(name)
+        if report is None or report.by.ours != before.batch:
+            shown = "no report" if report is None else f"that of {report.by.name}"
+            self.blame(
+                "reported means that the report is there",
+                f"{name} is reported from {before.batch}, and there is {shown}",
+            )
+
+    def accepted(self, taken: list[Accepted]) -> None:
+        """The provider took a batch: it was meant, and nothing in it is paid for again."""
+        now = self.clock()
+        ours = self.mirror.batches.get(taken[0].ours)
+        sent = {m.custom_id for m in self.mirror.sent(ours)} if ours else set()
+        if ours is None or ours.status not in UNANSWERED:
+            status = "unknown" if ours is None else ours.status
+            self.blame(
+                "intent before effect",
+                f"the provider took {taken[0].batch.id} for {taken[0].ours}, which is {status}",
+            )
+        elif sent != {each.custom_id for each in taken}:
+            self.blame("intent before effect", f"{ours.id} was sent with another list than saved")
+        for each in taken:
+            self._see_if_torn(each)
+            report = self.reports.get(each.key)
+            if report and report.by.version == each.version and each.key not in self.torn:
+                facts = f"{each.name} has its report, from {report.by.name}"
+                self.blame("nothing is paid for twice", facts)
+            for other in self.ledger.by_key[each.key]:
+                if other.number >= each.number or other.batch is each.batch:
+                    continue
+                if other.is_live(now):
+                    self.blame("no document in two live batches", f"{other.name}; {each.name}")
+                if other.version == each.version and self._is_paid_for_good(other, now):
+                    self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+
+    def _see_if_torn(self, each: Accepted) -> None:
+        job, _, path = each.key.partition("/")
+        document = self.mirror.documents.get((JobName(job), path))
+        if document is None:
+            return
+        seen = self.etags.get((each.key, document.content.etag), each.version)
+        if self.latest.get(each.key, document.content.etag) != document.content.etag:
+            each.forgiven = True
+        if seen != each.version:
+            each.forgiven = True
+            self.torn.add(each.key)
+
+    def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
+        """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
+        report = self.reports.get(other.key)
+        is_lost = other.batch.archived(now) and (report is None or report.by is not other)
+        return other.is_paid and not other.forgiven and not is_lost
+
+    def not_written(self, data: bytes) -> None:
+        """A report couldn't be written where it belongs: it doesn't count as one."""
+        self.refused.add(_custom_id(data))
+
+    def reported(self, key: str, data: bytes) -> None:
+        """A report was written: it is of this document, and not older than what was there."""
+        custom_id = _custom_id(data)
+        by = self.ledger.by_custom_id.get(custom_id)
+        if by is None or by.key != key or by.ending not in _READABLE:
+            self.blame(
+                "a report is what the provider answered for its document",
+                f"the report of {key} is made from {by.name if by else custom_id!r}",
+            )
+            return
+        was = self.reports.get(key)
+        self.reports[key] = Written(by=by, data=data)
+        if was is None:
+            return
+        if was.by.number > by.number:
+            facts = f"{was.by.name} was overwritten by {by.name}"
+            self.blame("no report is overwritten by an older one", facts)
+        elif was.by is by and was.data != data:
+            self.blame("the same result twice leaves the same bytes", f"{by.name}: {key}")
+
+    def collected(self, batch: Batch) -> None:
+        """A batch was closed: its totals are what the provider says it did."""
+        rows = self.ledger.batches.get(batch.provider_id or "", [])
+        totals = batch.totals
+        lost = {
+            document.failure.custom_id
+            for document in self.mirror.documents.values()
+            if document.failure is not None and document.failure.type == _LOST
+        }
+        if totals is None or lost & {row.custom_id for row in rows}:
+            return
+        refused = sum(row.custom_id in self.refused for row in rows)
+        most = sum(row.ending in _READABLE for row in rows)
+        readable = min(max(totals.reported, most - refused), most)
+        done = totals.reported + totals.failed + totals.retried
+        tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
+        told = (done, totals.reported, totals.usage.input_tokens)
+        true = (len(rows), readable, tokens)
+        if told != true or batch.requests != len(rows):
+            self.blame(
+                "totals are what is there",
+                f"{batch.id} says (outcomes, reported, input tokens) {told}, the provider {true}",
+            )
+
+
+def _custom_id(report: bytes) -> str:
+    return report.partition(b"custom_id: ")[2].partition(b"\n")[0].strip(b'"').decode()
