@@ -23,6 +23,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 """A server that asks for more is taken at this: the API's own limits refill within minutes."""
 
 _LONGEST_MESSAGE = 500
+_LONGEST_TYPE = 100
 
 _SPEND_CODES = frozenset(
     {
@@ -41,6 +42,8 @@ _SPEND_MESSAGES = re.compile(
 
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"sk-ant-[A-Za-z0-9_-]+")
+_USERINFO = re.compile(r"(?<=://)[^\s/@]+(?=@)")
+"""A gateway's user and password, in an address that an error names."""
 
 
 class Call(StrEnum):
@@ -67,7 +70,7 @@ class Answer:
 
 def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") -> ApiError:
     """What to raise for an answer. `hide` is a secret that messages must not repeat."""
-    error = _error(answer)
+    error = _error(answer, hide=hide)
     message = one_line(_described(answer, error), hide=hide)
     later = retry_after(answer.headers, now=now)
     status = answer.status
@@ -130,7 +133,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | Non
     if seconds is None and text:
         try:
             moment = email.utils.parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds()
@@ -143,7 +146,8 @@ def one_line(text: str, *, hide: str = "") -> str:
     """Foreign text fit for a log line: one line, bounded, without the key."""
     if hide:
         text = text.replace(hide, "…")
-    text = _SPACE_OR_CONTROL.sub(" ", _KEY.sub("sk-ant-…", text)).strip()
+    text = _USERINFO.sub("…", _KEY.sub("sk-ant-…", text))
+    text = _SPACE_OR_CONTROL.sub(" ", text).strip()
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
 
 
@@ -154,14 +158,14 @@ class _Error:
     code: str = ""
 
 
-def _error(answer: Answer) -> _Error:
+def _error(answer: Answer, *, hide: str) -> _Error:
     """The error object of an answer; the edge's and a proxy's answers may hold none."""
     try:
         error = _field(msgspec.json.decode(answer.body), "error")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Error()
     return _Error(
-        type=_text(_field(error, "type")),
+        type=one_line(_text(_field(error, "type")), hide=hide)[:_LONGEST_TYPE],
         message=_text(_field(error, "message")),
         code=_text(_field(_field(error, "details"), "error_code")),
     )
