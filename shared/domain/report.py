@@ -1,6 +1,8 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
+import re
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -11,13 +13,20 @@ from shared.domain.outcome import Report
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
+_NOT_FOR_YAML: Final = re.compile(
+    "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+"""What JSON takes as it is and YAML refuses or reads as a line end, and what turns the writing
+direction of a line."""
+
 
 def render_report(
     report: Report, *, document: str, custom_id: CustomId, batch: Batch, cost: Decimal | None
 ) -> bytes:
     """A report as a file: YAML front matter, then the model's text as it came.
 
-    Values are written as JSON, which is YAML too, so no name can end the header.
+    Values are written as JSON, which is YAML too but for some characters, which are escaped: no
+    name and no word of the provider's can end the header.
     """
     usage = report.usage
     lines = [
@@ -33,9 +42,14 @@ def render_report(
         ("stop_reason", report.stop_reason),
         ("truncated", report.truncated),
     ]
-    header = b"".join(key.encode() + b": " + _ENCODE(value) + b"\n" for key, value in lines)
+    header = b"".join(key.encode() + b": " + _yaml(value) + b"\n" for key, value in lines)
     text = report.text.encode("utf-8", "replace")
     return b"---\n" + header + b"---\n\n" + text + (b"" if text.endswith(b"\n") else b"\n")
+
+
+def _yaml(value: object) -> bytes:
+    text = _ENCODE(value).decode()
+    return _NOT_FOR_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def plain(amount: Decimal) -> Decimal:
