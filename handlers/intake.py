@@ -5,7 +5,6 @@ from typing import Any
 
 from handlers.events import (
     Context,
-    MalformedEvent,
     Record,
     failed_items,
     sqs_records,
@@ -13,8 +12,6 @@ from handlers.events import (
 )
 from shared.app.intake import Taken
 from shared.app.uploads import take_upload
-from shared.ports.blobs import BlobError
-from shared.ports.store import StoreUnavailable
 from shared.wiring.aws import AwsHome, home
 
 
@@ -33,7 +30,7 @@ async def _take(aws: AwsHome, records: list[Record]) -> list[str]:
             try:
                 for key in uploaded_keys(record.body):
                     total += take_upload(deps, key)
-            except (MalformedEvent, BlobError, StoreUnavailable):
+            except Exception:  # whatever it is: one message must not bring back all the others
                 failed.append(record.message_id)
                 aws.log.exception("record_failed", message_id=record.message_id)
     aws.log.info(
