@@ -130,7 +130,7 @@ def _blobs(blobs: Blobs, inputs: Inputs) -> Iterator[tuple[Blob | BlobError, str
         prefix = key_of(folder) + "/" if folder != Path("/") else ""
         for blob in blobs.list(prefix):
             if isinstance(blob, BlobError):
-                yield blob, blob.message[:200], False
+                yield blob, blob.message, False
             elif not is_marker(path := blob.key.removeprefix(prefix)):
                 yield blob, path, False
     for file in inputs.files:

@@ -1,6 +1,6 @@
 """From a blob to what intake takes in: one document, or a document per row of a manifest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -14,12 +14,13 @@ from shared.domain.manifest import (
     manifest_kind,
     rows,
 )
-from shared.domain.names import InvalidName, check_path, escaped
+from shared.domain.names import InvalidName, check_path, stand_in
 from shared.domain.recipe import Recipe
 from shared.ports.blobs import Blob, Blobs
 
 RECIPE_NAME = "_recipe.md"
 READY_NAME = "_READY"
+_LISTED_CHARS = 300
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -63,9 +64,14 @@ def _check_columns(recipe: Recipe | None, row: Row, path: str) -> None:
     missing = recipe.needs_columns - row.columns.keys() if recipe else set()
     if recipe is not None and missing:
         raise InvalidManifest(
-            f"{path} has no column {', '.join(sorted(missing))}, which the prompt of "
-            f"{recipe.name} uses; it has {', '.join(row.columns)}"
+            f"{path} has no column {_listed(sorted(missing))}, which the prompt of "
+            f"{recipe.name} uses; it has {_listed(row.columns)}"
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= _LISTED_CHARS else f"{text[: _LISTED_CHARS - 1]}…"
 
 
 def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
@@ -97,7 +103,7 @@ def _fault(blob: Blob, path: str, line: int, type_: str, message: str) -> Sighti
 
 def unusable(path: str, type_: str, message: str, *, blob: Blob | None = None) -> Sighting:
     """A name or a blob that can't be taken; it fails at once, and the others go on."""
-    shown = escaped(path)
+    shown = stand_in(path)
     return Sighting(
         path=shown,
         group="",

@@ -5,6 +5,7 @@ of order, or for something that is gone.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import open_group
@@ -13,8 +14,9 @@ from shared.app.sightings import READY_NAME, RECIPE_NAME, is_marker, sight, unus
 from shared.domain.document import Sighting
 from shared.domain.ids import JobName
 from shared.domain.manifest import InvalidManifest
+from shared.domain.names import InvalidName, check_job
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, BlobError, BlobNotFound
+from shared.ports.blobs import Blob, BlobError, BlobNotFound, BlobUnreadable
 
 UNPLACED = JobName("_unplaced")
 """The job that objects outside any job fail in, so that somebody hears of them."""
@@ -27,7 +29,12 @@ def take_upload(deps: Deps, key: str) -> Taken:
     job_name, slash, path = key.partition("/")
     job = JobName(job_name)
     if not slash or not job_name:
-        return take_in(deps, UNPLACED, [_unplaced(deps, key)])
+        why = "it lies in no job; put it below a folder that is named for its job"
+        return _take_unplaced(deps, key, "no_job", why)
+    try:
+        check_job(job)
+    except InvalidName as error:
+        return _take_unplaced(deps, key, "invalid_name", error.message)
     name = path.rsplit("/", 1)[-1]
     if name == READY_NAME:
         _close_groups(deps, job, path)
@@ -63,7 +70,8 @@ def take_job(deps: Deps, job: JobName) -> Taken:
                 continue
             path = blob.key.removeprefix(prefix)
             if path and not path.endswith("/") and not is_marker(path):
-                yield from _sightings(deps, job, blob, path)
+                with suppress(BlobNotFound):
+                    yield from _sightings(deps, job, blob, path)
 
     return take_in(deps, job, everything())
 
@@ -73,6 +81,8 @@ def _sightings(deps: Deps, job: JobName, blob: Blob, path: str) -> Iterator[Sigh
         yield from sight(deps.documents, blob, path, recipe=_recipe(deps, job))
     except InvalidManifest as error:
         yield unusable(path, "invalid_manifest", str(error), blob=blob)
+    except BlobUnreadable as error:
+        yield unusable(path, "unreadable", error.message, blob=blob)
 
 
 def _recipe(deps: Deps, job: JobName) -> Recipe | None:
@@ -94,10 +104,9 @@ def _close_groups(deps: Deps, job: JobName, path: str) -> None:
         open_group(deps.store, job, name, now=deps.clock(), ready=True)
 
 
-def _unplaced(deps: Deps, key: str) -> Sighting:
-    why = "it lies in no job; put it below a folder that is named for its job"
+def _take_unplaced(deps: Deps, key: str, type_: str, why: str) -> Taken:
     try:
-        blob: Blob | None = deps.documents.stat(key)
-    except BlobError:
-        blob = None
-    return unusable(key or "(empty key)", "no_job", why, blob=blob)
+        blob = deps.documents.stat(key)
+    except BlobNotFound:
+        return Taken()
+    return take_in(deps, UNPLACED, [unusable(key, type_, why, blob=blob)])
