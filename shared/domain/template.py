@@ -27,6 +27,7 @@ DOCUMENT_FIELDS = ("text", "name", "path")
 _BUILT_IN_NAMES = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 _CONTEXT_NAMES = frozenset({"loop", "caller", "self", "super"})
 _TEMPLATE = "prompt"
+_OPTIONAL = re.compile(r"\b(\w+)\s*(?:is\s+(?:not\s+)?(?:un)?defined\b|\|\s*(?:default|d)\b)")
 # Python's own complaints come through minijinja unchanged: a method that a value lacks, a value
 # of a type that can't be printed.
 _PYTHON_FAULTS = (AttributeError, TypeError, ValueError, LookupError, OverflowError)
@@ -104,12 +105,7 @@ class PromptTemplate:
     @property
     def needed_columns(self) -> frozenset[str]:
         """The columns it can't do without: those it neither tests nor gives a default."""
-        optional = r"(?:columns\.)?\b{}\s*(?:is\s+(?:not\s+)?(?:un)?defined\b|\|\s*(?:default|d)\b)"
-        return frozenset(
-            name
-            for name in self.columns
-            if not re.search(optional.format(re.escape(name)), self._source)
-        )
+        return self.columns - set(_OPTIONAL.findall(self._source))
 
     @property
     def document_fields(self) -> frozenset[str]:
