@@ -50,6 +50,7 @@ _FINAL_FAULTS = frozenset(
         "BadInclude",
         "OutOfFuel",
         "SyntaxError",
+        "TooComplex",
     }
 )
 

@@ -15,6 +15,8 @@ from types import MappingProxyType
 
 from minijinja import Environment, TemplateError, safe
 
+from shared.domain.template_tags import TOO_COMPLEX, too_complex
+
 # One unit is one instruction, or 64 bytes of text made (measured with 3.1.0): enough to go
 # through 5 MB word by word with a condition; 10^8 empty turns stop after 0.4 s, and text that
 # doubles in a loop at 0.8 GB.
@@ -28,9 +30,14 @@ _BUILT_IN_NAMES = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 _CONTEXT_NAMES = frozenset({"loop", "caller", "self", "super"})
 _TEMPLATE = "prompt"
 _OPTIONAL = re.compile(r"\b(\w+)\s*(?:is\s+(?:not\s+)?(?:un)?defined\b|\|\s*(?:default|d)\b)")
+_LONGEST_FAULT = 300  # ours: minijinja quotes what it complains of, up to a whole document
+
 # Python's own complaints come through minijinja unchanged: a method that a value lacks, a value
 # of a type that can't be printed.
-_PYTHON_FAULTS = (AttributeError, TypeError, ValueError, LookupError, OverflowError)
+_PYTHON_FAULTS = (
+    *(AttributeError, TypeError, ValueError, LookupError, OverflowError),
+    *(MemoryError, RecursionError),
+)
 
 _salt: ContextVar[bytes] = ContextVar("salt", default=b"")
 
@@ -74,6 +81,8 @@ class PromptTemplate:
             lstrip_blocks=True,
         )
         self._environment.remove_global("debug")
+        if (line := too_complex(source)) is not None:
+            raise PromptError(TOO_COMPLEX, kind="TooComplex", line=line)
         with _faults():
             self._environment.add_template(_TEMPLATE, source)
             self._references = self._environment.undeclared_variables_in_template(
@@ -126,11 +135,15 @@ def _faults() -> Iterator[None]:
         yield
     except TemplateError as error:
         what = error.detail or error.message.rsplit(" (in ", 1)[0]
-        message = " ".join(what.split())
-        raise PromptError(message, kind=error.kind, line=error.line) from error
+        raise PromptError(_one_line(what), kind=error.kind, line=error.line) from error
     except _PYTHON_FAULTS as error:
-        message = " ".join(str(error).split())
-        raise PromptError(message, kind=type(error).__name__, line=None) from error
+        name = type(error).__name__
+        raise PromptError(_one_line(str(error)) or name, kind=name, line=None) from error
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: 2 * _LONGEST_FAULT].split())
+    return line if len(line) <= _LONGEST_FAULT else line[: _LONGEST_FAULT - 1] + "…"
 
 
 def _fenced(value: object) -> str:
