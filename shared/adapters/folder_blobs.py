@@ -207,7 +207,9 @@ class FolderBlobs:
                     if ending is not None:
                         names.append(name + ending)
         except OSError as error:
-            if error.errno not in _ABSENT:
+            if error.errno == errno.ENAMETOOLONG:
+                yield self._too_long(folder)
+            elif error.errno not in _ABSENT:
                 yield self._read_error(error, folder)
         names.sort()
         for name in names:
@@ -220,6 +222,10 @@ class FolderBlobs:
     def _stat_or_error(self, key: str) -> Blob | BlobError:
         try:
             return self.stat(key)
+        except BlobNotFound as error:
+            cause = error.__cause__
+            long = isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG
+            return self._too_long(key) if long else error
         except BlobError as error:
             return error
 
@@ -303,6 +309,9 @@ class FolderBlobs:
                 if len(self._digests) > REMEMBERED_DIGESTS:
                     del self._digests[next(iter(self._digests))]
         return etag
+
+    def _too_long(self, key: str) -> BlobUnreadable:
+        return BlobUnreadable(f"{self._shown(key)} can't be read: its path is too long")
 
     def _path(self, key: str, *, writing: bool) -> str:
         if _UNSAYABLE.search(key):
