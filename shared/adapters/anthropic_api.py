@@ -20,6 +20,7 @@ from shared.adapters.anthropic_errors import (
     from_failure,
     one_line,
     unproven,
+    without_key,
 )
 from shared.adapters.provider_batches import PAGE_SIZE, Unusable, decode_batch, list_since
 from shared.adapters.result_lines import Lines
@@ -167,7 +168,7 @@ class AnthropicApi:
             while failure is None:
                 data, failure, ended = await self._read(stream)
                 if complete := lines.feed(data):
-                    yield complete
+                    yield without_key(complete, client.api_key)
                 if ended:
                     break
         finally:
@@ -175,7 +176,7 @@ class AnthropicApi:
         if failure is not None:
             raise self._translated(failure, Call.RESULTS) from failure
         if last := lines.finish():
-            yield last
+            yield without_key(last, client.api_key)
 
     async def _read(self, stream: AsyncIterator[bytes]) -> tuple[bytes, Exception | None, bool]:
         """A large piece of the stream, with why or that it is the last."""

@@ -24,6 +24,9 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 
 _LONGEST_MESSAGE = 500
 _LONGEST_TYPE = 100
+_LEAST_KEY = 16
+"""Characters. A shorter key ("test") is a word that a report may hold for reasons of its own."""
+
 
 _SPEND_CODES = frozenset(
     {
@@ -149,6 +152,14 @@ def one_line(text: str, *, hide: str = "") -> str:
     text = _USERINFO.sub("…", _KEY.sub("sk-ant-…", text))
     text = _SPACE_OR_CONTROL.sub(" ", text).strip()
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def without_key(lines: list[bytes], key: str | None) -> list[bytes]:
+    """Result lines as they are, but for a gateway's that repeat the key in an error."""
+    secret = (key or "").encode()
+    if len(secret) < _LEAST_KEY:
+        return lines
+    return [line.replace(secret, b"...") if secret in line else line for line in lines]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
