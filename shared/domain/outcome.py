@@ -103,7 +103,7 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
     def failure(type_: str, message: str, *, retryable: bool) -> Failure:
         return Failure(
             type=_clipped(type_, LONGEST_TYPE) or "unknown_error",
-            message=_clipped(message, LONGEST_MESSAGE),
+            message=_clipped(message, LONGEST_MESSAGE) or "no explanation",
             retryable=retryable,
             attempts=tried,
             custom_id=custom_id,
