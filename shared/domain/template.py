@@ -18,9 +18,9 @@ from minijinja import Environment, TemplateError, safe
 from shared.domain.template_tags import TOO_COMPLEX, too_complex
 
 # One unit is one instruction, or 64 bytes of text made (measured with 3.1.0): enough to go
-# through 5 MB word by word with a condition; 10^8 empty turns stop after 0.4 s, and text that
-# doubles in a loop at 0.8 GB.
-FUEL = 20_000_000
+# through 5 MB word by word with a condition (7 million). Text that doubles in a loop stops below
+# 0.5 GB, the process below 1 GB.
+FUEL = 8_000_000
 INLINE_CHARACTERS = 200
 NONCE_CHARACTERS = 16
 OWN_NAMES = frozenset({"document", "columns"})
