@@ -53,7 +53,8 @@ class Timeouts:
 
 
 class MissingApiKey(Exception):
-    """No key to call the API with, or none that can be sent; the message says what to do."""
+    """No key to call the API with, none that can be sent, or no address to send it to; the message
+    says what to do."""
 
     def __init__(self, fault: str = "ANTHROPIC_API_KEY is not set") -> None:
         super().__init__(f"{fault}; set it, or try docmill without cost with --simulate")
@@ -259,6 +260,7 @@ class _Replayable:
 
 def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
     import anthropic  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415
 
     try:
         client = anthropic.AsyncAnthropic(
@@ -270,6 +272,8 @@ def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
         )
     except anthropic.AnthropicError as error:
         raise MissingApiKey(one_line(f"ANTHROPIC_API_KEY is not set, and {error}")) from error
+    except httpx2.InvalidURL:  # its text may be a password that was taken for a port
+        raise MissingApiKey("ANTHROPIC_BASE_URL is not an address") from None
     headers = {name.lower() for name in client.default_headers}
     if client.credentials is None and not headers & {"authorization", "x-api-key"}:
         raise MissingApiKey

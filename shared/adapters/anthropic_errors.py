@@ -24,6 +24,9 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 
 _LONGEST_MESSAGE = 500
 _LONGEST_TYPE = 100
+_TO_HOST = re.compile(r"\S+(?=@)")
+"""All before the host, in an address that can't be read better than that."""
+
 _LEAST_KEY = 16
 """Characters. A shorter key ("test") is a word that a report may hold for reasons of its own."""
 
@@ -45,7 +48,7 @@ _SPEND_MESSAGES = re.compile(
 
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"sk-ant-[A-Za-z0-9_-]+")
-_USERINFO = re.compile(r"(?<=://)[^\s/@]+(?=@)")
+_USERINFO = re.compile(r"(?<=://)[^\s/@]+(?=@)|[^\s/@:]+:[^\s/@]+(?=@)")
 """A gateway's user and password, in an address that an error names."""
 
 
@@ -240,7 +243,7 @@ def _never_sent(error: BaseException) -> str | None:
         case aiohttp.ClientHttpProxyError():
             return f"the proxy refuses: {error.status} {error.message}"
         case aiohttp.InvalidURL() | httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
-            return f"the address is not valid: {error}"
+            return f"the address is not valid: {_TO_HOST.sub('…', str(error))}"
         case _:
             return None
 

@@ -55,7 +55,7 @@ class _Kept:
 
     seconds: float
     read: Callable[[], Any]
-    value: Any = None
+    value: Any = field(default=None, repr=False)
     at: float = field(default=float("-inf"))
 
     def get(self) -> Any:
