@@ -56,11 +56,11 @@ def run(docmill: Docmill, place: Path, key: str, **environment: str) -> str:
     return said
 
 
-@pytest.mark.parametrize("key", KEYS, ids=["any key", "Anthropic's"])
 @pytest.mark.parametrize("status", STATUSES)
 def test_no_answer_that_repeats_the_key_leaves_it_on_the_laptop(
-    tmp_path: Path, docmill: Docmill, provider: Provider, key: str, status: int
+    tmp_path: Path, docmill: Docmill, provider: Provider, status: int
 ) -> None:
+    key = KEYS[status % len(KEYS)]
     script = provider.running.simulator.faults.script
     script += [echo(key, call, status, times=9) for call in (Call.CREATE, Call.RETRIEVE, Call.LIST)]
     said = run(docmill, tmp_path, key)
@@ -175,13 +175,12 @@ def invoked(handler: Callable[[Any, Any], Any], event: Any, aws: Cloud) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("status", [400, 401, 429, 500])
-@pytest.mark.parametrize("rows", [False, True], ids=["calls", "rows"])
+@pytest.mark.parametrize("status", [None, 400, 401, 500])
 def test_the_key_is_in_nothing_that_the_functions_leave_or_say(
-    aws: Cloud, status: int, rows: bool
+    aws: Cloud, status: int | None
 ) -> None:
     faults = aws.provider.simulator.faults
-    if rows:
+    if status is None:
         faults.error_rate, faults.error_type, faults.error_message = 1.0, "x", f"no {CANARY}"
     else:
         faults.script += [echo(CANARY, call, status, times=2) for call in Call]
