@@ -1,6 +1,7 @@
 """What AWS sends, read as it comes: SQS records, the S3 events inside them, ticks."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,12 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from shared.app.uploads import Upload
+from shared.domain.ids import BATCH_ID_LENGTH
 
+MAX_KEY_BYTES = 1024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+_BATCH_ID = re.compile(f"[a-z0-9]{{{BATCH_ID_LENGTH}}}")
 _LEFT = "docmill_left"
 """The only key of a message about the rest of an upload; S3 has none of this name."""
 
@@ -39,14 +45,19 @@ class Record:
 
 
 def sqs_records(event: Mapping[str, Any]) -> list[Record]:
-    """The records of an SQS event. Raises MalformedEvent."""
+    """The records of an SQS event.
+
+    Raises MalformedEvent where one has no id, and so could not be named as the one that failed.
+    """
     try:
-        return [
-            Record(message_id=record["messageId"], body=record["body"])
-            for record in event["Records"]
-        ]
-    except (KeyError, TypeError) as error:
+        found = [(record["messageId"], record.get("body")) for record in event["Records"]]
+    except (KeyError, TypeError, AttributeError) as error:
         raise MalformedEvent(f"not an SQS event: {error}") from error
+    if not all(isinstance(name, str) and name for name, _ in found):
+        raise MalformedEvent("not an SQS event: a record's messageId is not a text")
+    return [
+        Record(message_id=name, body=body if isinstance(body, str) else "") for name, body in found
+    ]
 
 
 def uploads(body: str) -> Iterator[Upload]:
@@ -86,13 +97,13 @@ def changed_keys(body: str) -> Iterator[str]:
         if not isinstance(name, str) or not isinstance(key, str):
             raise MalformedEvent("an S3 record whose name or key is not text")
         if name.removeprefix("s3:").startswith(("ObjectCreated:", "ObjectRemoved:")):
-            yield unquote_plus(key)
+            yield _decoded(key)
 
 
 def batch_to_collect(body: str) -> str:
     """The batch id of a message to the collect function. Raises MalformedEvent."""
     batch = _object(body).get("batch_id")
-    if not isinstance(batch, str):
+    if not isinstance(batch, str) or not _BATCH_ID.fullmatch(batch):
         raise MalformedEvent("a collect message without a batch_id")
     return batch
 
@@ -109,6 +120,17 @@ def time_limit(context: Context, margin: timedelta = MARGIN, *, shares: int = 1)
 def failed_items(message_ids: list[str]) -> dict[str, list[dict[str, str]]]:
     """The answer that makes SQS bring back these messages and no others."""
     return {"batchItemFailures": [{"itemIdentifier": name} for name in message_ids]}
+
+
+def _decoded(key: str) -> str:
+    decoded = unquote_plus(key)
+    try:
+        size = len(decoded.encode())
+    except UnicodeEncodeError as error:
+        raise MalformedEvent("an S3 record whose key is not Unicode") from error
+    if not 0 < size <= MAX_KEY_BYTES:
+        raise MalformedEvent(f"an S3 record whose key has {size} bytes")
+    return decoded
 
 
 def _object(body: str) -> dict[str, Any]:

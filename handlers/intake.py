@@ -5,7 +5,6 @@ from typing import Any
 
 from handlers.events import (
     Context,
-    MalformedEvent,
     Record,
     failed_items,
     left_message,
@@ -15,8 +14,6 @@ from handlers.events import (
 )
 from shared.app.intake import Taken
 from shared.app.uploads import take_upload
-from shared.ports.blobs import BlobError
-from shared.ports.store import StoreUnavailable
 from shared.wiring.aws import AwsHome, home
 
 
@@ -37,7 +34,7 @@ async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[s
                     total += done.taken
                     if done.left is not None:
                         aws.ask_to_go_on(left_message(done.left))
-            except (MalformedEvent, BlobError, StoreUnavailable):
+            except Exception:  # whatever it is: one message must not bring back all the others
                 failed.append(record.message_id)
                 aws.log.exception("record_failed", message_id=record.message_id)
     aws.log.info(

@@ -6,6 +6,7 @@ from typing import Any
 from handlers.events import Context, time_limit
 from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
+from shared.ports.blobs import BlobUnreadable
 from shared.wiring.aws import AwsHome, home
 
 
@@ -24,7 +25,10 @@ async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
         for job in list(deps.store.stale_jobs()):
             if deps.clock() >= until:
                 break
-            published += publish_if_due(deps, job)
+            try:
+                published += publish_if_due(deps, job)
+            except BlobUnreadable:
+                aws.log.exception("publishing_failed", job=job.name)
     counts = {
         "adopted": found.adopted,
         "released": found.released,

@@ -35,6 +35,7 @@ from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
 from shared.domain.estimate import estimate
+from shared.domain.names import escaped
 from shared.domain.recipe import parse_recipe
 from shared.domain.summary import Summary, render_summary, summarize
 from shared.ports.store import Store
@@ -237,10 +238,11 @@ def status(out: Path, *, as_json: bool) -> int:
         click.echo(json.dumps(json.loads(render_summary(summary))))
         return exit_status(summary)
     display = pick(as_json=False, simulated=simulated)
-    for line in _status_lines(summary):
-        click.echo(line)
+    lines = _status_lines(summary)
     if pause is not None and pause.until > utc_now():
-        click.echo(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
+        lines.append(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
+    for line in lines:
+        click.echo(escaped(line))
     display.finish(summary, out=str(out))
     return exit_status(summary)
 

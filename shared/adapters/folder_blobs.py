@@ -238,7 +238,9 @@ class FolderBlobs:
                     if ending is not None:
                         names.append(name + ending)
         except OSError as error:
-            if error.errno not in _ABSENT:
+            if error.errno == errno.ENAMETOOLONG:
+                yield self._too_long(folder)
+            elif error.errno not in _ABSENT:
                 yield Unlisted(key=folder, message=self._read_error(error, folder).message)
         names.sort()
         for name in names:
@@ -252,8 +254,10 @@ class FolderBlobs:
     def _stat_if_there(self, key: str) -> Iterator[Blob | Unlisted]:
         try:
             yield self.stat(key)
-        except BlobNotFound:
-            return
+        except BlobNotFound as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
+                yield self._too_long(key)
         except BlobError as error:
             yield Unlisted(key=key, message=error.message)
 
@@ -345,6 +349,10 @@ class FolderBlobs:
                 if len(self._digests) > REMEMBERED_DIGESTS:
                     del self._digests[next(iter(self._digests))]
         return etag
+
+    def _too_long(self, key: str) -> Unlisted:
+        why = f"{self.shown(key)} can't be read: its path is too long"
+        return Unlisted(key=key, message=why)
 
     def _path(self, key: str, *, writing: bool) -> str:
         if _UNSAYABLE.search(key):

@@ -26,7 +26,7 @@ from shared.domain.document import (
     unchanged,
 )
 from shared.domain.ids import JobName
-from shared.domain.names import report_path
+from shared.domain.names import report_path, stand_in
 from shared.ports.blobs import BlobError, BlobNotFound
 
 
@@ -208,7 +208,9 @@ class _Intake:
 def _own_name(sighting: Sighting) -> str:
     """A path that only this sighting can have: no document's is absolute."""
     row = sighting.content.row
-    return f"/{sighting.content.source}" if row is None else f"{sighting.manifest}:{row.line}"
+    if row is None:
+        return stand_in(f"/{sighting.content.source}")
+    return f"{sighting.manifest}:{row.line}"
 
 
 def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sighting]:

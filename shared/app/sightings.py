@@ -1,6 +1,6 @@
 """From what a listing found to what intake takes in: one document, or a document per row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 
@@ -15,20 +15,21 @@ from shared.domain.manifest import (
     read_header,
     rows,
 )
-from shared.domain.names import InvalidName, check_path, escaped
+from shared.domain.names import InvalidName, check_path, escaped, stand_in
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, Blobs, Unlisted
+from shared.ports.blobs import Blob, Blobs, BlobUnreadable, Unlisted
 
 RECIPE_NAME = "_recipe.md"
 READY_NAME = "_READY"
 _ROWS_LOOKED_AT = 1000
+_LISTED_CHARS = 300
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def is_document(path: str) -> bool:
     """Whether what lies at `path` below a job is meant to be one: no marker, nothing hidden."""
     *folders, name = path.split("/")
-    hidden = any(part.startswith(".") for part in (*folders, name))
+    hidden = any(part.startswith(".") and part.strip(".") for part in (*folders, name))
     return bool(name) and not hidden and name not in (RECIPE_NAME, READY_NAME)
 
 
@@ -43,8 +44,8 @@ def sightings_of(
 ) -> Iterator[Sighting]:
     """What is at `path` below the job, and what can't become a document as its failure.
 
-    With `start`, a manifest of that version is read from that row on. Raises BlobError while a
-    manifest is read.
+    With `start`, a manifest of that version is read from that row on. Raises BlobNotFound,
+    BlobChanged or BlobStoreUnavailable while one is read.
     """
     by = recipe.group_by if recipe else "folder"
     if isinstance(found, Unlisted):
@@ -68,6 +69,8 @@ def sightings_of(
             yield _row(row, found, path, by)
     except InvalidManifest as error:
         yield _unusable(path, "invalid_manifest", str(error), content, by)
+    except BlobUnreadable as error:
+        yield _unusable(path, "unreadable", error.message, content, by)
 
 
 def columns_of(blobs: Blobs, blob: Blob, path: str, *, named_directly: bool = False) -> set[str]:
@@ -83,9 +86,10 @@ def columns_of(blobs: Blobs, blob: Blob, path: str, *, named_directly: bool = Fa
         return set()
 
 
-def unplaced(key: str, content: Content, why: str) -> Sighting:
+def unplaced(blob: Blob, type_: str, why: str) -> Sighting:
     """Something outside any job."""
-    return _unusable(key or "(empty key)", "no_job", why, content, "none")
+    content = Content(source=blob.key, etag=blob.etag, size=blob.size)
+    return _unusable(blob.key or "(empty key)", type_, why, content, "none")
 
 
 def _manifest_rows(
@@ -122,11 +126,16 @@ def _checked(
             missing = recipe.needs_columns - row.columns.keys()
             if missing:
                 raise InvalidManifest(
-                    f"{path} has no column {', '.join(sorted(missing))}, which the prompt of "
-                    f"{recipe.name} uses; it has {', '.join(row.columns)}"
+                    f"{path} has no column {_listed(sorted(missing))}, which the prompt of "
+                    f"{recipe.name} uses; it has {_listed(row.columns)}"
                 )
             unchecked = False
         yield row
+
+
+def _listed(names: Iterable[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= _LISTED_CHARS else f"{text[: _LISTED_CHARS - 1]}…"
 
 
 def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
@@ -167,7 +176,7 @@ def _place(row: Row | BrokenRow, blob: Blob) -> RowPlace:
 
 def _unusable(path: str, type_: str, message: str, content: Content, by: str) -> Sighting:
     """A name or a blob that can't be taken; it fails at once, and the others go on."""
-    shown = escaped(path)
+    shown = stand_in(path)
     retryable = type_ == "unreadable"
     return Sighting(
         path=shown,

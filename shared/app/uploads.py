@@ -21,10 +21,11 @@ from shared.app.sightings import (
     sightings_of,
     unplaced,
 )
-from shared.domain.document import Content, RowPlace, Sighting
+from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
+from shared.domain.names import InvalidName, check_job
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, BlobError, BlobNotFound
+from shared.ports.blobs import BlobNotFound
 
 UNPLACED = JobName("_unplaced")
 """The job that objects outside any job fail in, so that somebody hears of them."""
@@ -59,7 +60,12 @@ def take_upload(deps: Deps, upload: Upload, *, until: datetime | None = None) ->
     job_name, slash, path = key.partition("/")
     job = JobName(job_name)
     if not slash or not job_name:
-        return UploadTaken(taken=take_in(deps, UNPLACED, [_unplaced(deps, key)]))
+        why = "it lies in no job; put it below a folder that is named for its job"
+        return _take_unplaced(deps, key, "no_job", why)
+    try:
+        check_job(job)
+    except InvalidName as error:
+        return _take_unplaced(deps, key, "invalid_name", error.message)
     if path.rsplit("/", 1)[-1] == READY_NAME:
         _close_groups(deps, job, path)
         return UploadTaken()
@@ -109,7 +115,8 @@ def _take_job(deps: Deps, job: JobName, upload: Upload, until: datetime | None) 
         for found in deps.documents.list(prefix, after=upload.source or ""):
             path = found.key.removeprefix(prefix)
             if is_document(path):
-                yield from sightings_of(deps.documents, found, path, recipe=recipe)
+                with suppress(BlobNotFound):
+                    yield from sightings_of(deps.documents, found, path, recipe=recipe)
 
     taken = take_in(deps, job, everything(), until=until)
     return UploadTaken(
@@ -140,11 +147,9 @@ def _close_groups(deps: Deps, job: JobName, path: str) -> None:
         open_group(deps.store, job, name, now=deps.clock(), ready=True)
 
 
-def _unplaced(deps: Deps, key: str) -> Sighting:
-    why = "it lies in no job; put it below a folder that is named for its job"
+def _take_unplaced(deps: Deps, key: str, type_: str, why: str) -> UploadTaken:
     try:
-        blob: Blob | None = deps.documents.stat(key)
-    except BlobError:
-        blob = None
-    content = Content(source=key, etag=blob.etag if blob else "", size=blob.size if blob else 0)
-    return unplaced(key, content, why)
+        blob = deps.documents.stat(key)
+    except BlobNotFound:
+        return UploadTaken()
+    return UploadTaken(taken=take_in(deps, UNPLACED, [unplaced(blob, type_, why)]))

@@ -25,6 +25,7 @@ DEFAULT_MAX_WAIT = timedelta(minutes=15)
 LONGEST_MAX_WAIT = timedelta(days=30)  # ours: results themselves are kept for 29
 DEFAULT_MAX_ATTEMPTS = 3
 MOST_ATTEMPTS = 10
+MAX_RECIPE_CHARACTERS = 500_000  # ours: many examples fit, and reading it takes no second
 
 KEYS = (
     "model",
@@ -49,6 +50,7 @@ _FINAL_FAULTS = frozenset(
         "BadInclude",
         "OutOfFuel",
         "SyntaxError",
+        "TooComplex",
     }
 )
 
@@ -113,6 +115,10 @@ def parse_recipe(
 
     `name` is what errors call the file. `model_override` takes the place of its `model`.
     """
+    if len(text) > MAX_RECIPE_CHARACTERS:
+        raise RecipeError(
+            f"{name}:1: longer than {MAX_RECIPE_CHARACTERS:,} characters, too long for a recipe"
+        )
     head = front_matter.split(text, name=name)
     _check_keys(head)
     model = _model(head, model_override)

@@ -30,8 +30,8 @@ from shared.app.sightings import RECIPE_NAME
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
-from shared.domain.recipe import Recipe, RecipeError, parse_recipe
-from shared.ports.blobs import BlobNotFound, Blobs
+from shared.domain.recipe import MAX_RECIPE_CHARACTERS, Recipe, RecipeError, parse_recipe
+from shared.ports.blobs import BlobNotFound, Blobs, BlobUnreadable
 from shared.wiring.laptop import new_batch_id, utc_now
 from shared.wiring.logs import configure_logs
 from shared.wiring.settings import Settings
@@ -50,6 +50,7 @@ _MAX_RESULTS_BYTES = 16_000_000_000
 15 minutes are over: at 50 MB/s, this takes 5."""
 
 _SECRET_KEPT_S = 300.0
+MAX_RECIPE_BYTES = 4 * MAX_RECIPE_CHARACTERS
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class _Kept:
 
     seconds: float
     read: Callable[[], Any]
-    value: Any = None
+    value: Any = field(default=None, repr=False)
     at: float = field(default=float("-inf"))
 
     def get(self) -> Any:
@@ -161,7 +162,7 @@ class JobRecipes:
     def _read(self, job: JobName) -> Recipe | Failure:
         name = f"{job}/{RECIPE_NAME}"
         try:
-            text = self._documents.read(name).decode("utf-8-sig")
+            text = self._beginning(name).decode("utf-8-sig")
         except BlobNotFound:
             builtin = builtin_recipes()
             if job not in builtin:
@@ -171,12 +172,25 @@ class JobRecipes:
                 )
                 return Failure(type="recipe_missing", message=message, retryable=True)
             name, text = job, builtin[job]
+        except BlobUnreadable as error:
+            return Failure(type="recipe_invalid", message=error.message, retryable=True)
         except UnicodeDecodeError:
             return Failure(type="recipe_invalid", message=f"{name} is not UTF-8 text")
         try:
             return parse_recipe(text, name=name, catalog=catalog())
         except RecipeError as error:
             return Failure(type="recipe_invalid", message=str(error), retryable=True)
+
+    def _beginning(self, name: str) -> bytes:
+        """All of a recipe; of gigabytes no more than shows that they are none."""
+        read = bytearray()
+        for piece in self._documents.chunks(name):
+            read += piece
+            if len(read) > MAX_RECIPE_BYTES:
+                raise BlobUnreadable(
+                    f"{name} is longer than {MAX_RECIPE_BYTES:,} bytes, too long for a recipe"
+                )
+        return bytes(read)
 
 
 @cache

@@ -21,6 +21,7 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
+from shared.adapters.anthropic_errors import without_key
 from shared.domain.batch import Counts
 from shared.domain.ids import ProviderId
 from shared.domain.pause import PauseReason
@@ -649,6 +650,20 @@ def test_lines_are_cut_at_line_feeds_only_and_the_last_needs_none() -> None:
         return found
 
     assert asyncio.run(trial()) == lines
+
+
+def test_a_result_line_that_repeats_the_key_is_not_passed_on() -> None:
+    async def trial() -> list[bytes]:
+        content = b'{"a":"%b"}\n{"b":1}\n{"c":"Bearer %b"}' % (KEY.encode(), KEY.encode())
+        async with http_server(told(content)) as (url, _), api(url) as adapter:
+            return await results(adapter)
+
+    assert asyncio.run(trial()) == [b'{"a":"..."}', b'{"b":1}', b'{"c":"Bearer ..."}']
+
+
+def test_a_key_that_is_a_word_takes_nothing_out_of_reports() -> None:
+    assert without_key([b"a test", b"b"], "test") == [b"a test", b"b"]
+    assert without_key([b"a", b"b"], None) == [b"a", b"b"]
 
 
 def test_results_without_a_line_are_no_lines() -> None:

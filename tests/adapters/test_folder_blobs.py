@@ -110,6 +110,26 @@ def test_a_tree_deeper_than_the_recursion_limit_is_walked(root: Path, blobs: Fol
     subprocess.run(["rm", "-r", root / "d"], check=True)  # pytest can't: shutil recurses
 
 
+_DEEP = """
+import os
+for _ in range(25):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+    open("f.md", "w").close()
+"""
+
+
+def test_a_folder_too_deep_for_the_system_is_told_not_lost(root: Path, blobs: FolderBlobs) -> None:
+    root.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-c", _DEEP], cwd=root, check=True)
+    found = len(keys(blobs))
+    [error] = errors(blobs)
+    subprocess.run(["rm", "-r", root / ("d" * 200)], check=True)
+    assert 15 < found < 25
+    assert error.key.endswith("d/")
+    assert error.message.endswith("d/ can't be read: its path is too long")
+
+
 def test_a_path_too_long_for_the_system_is_told(blobs: FolderBlobs) -> None:
     assert "file name too long" in refuses_to_write(blobs, "x" * 256)
     assert "file name too long" in refuses_to_write(blobs, "d/" * 3_000 + "x")

@@ -24,3 +24,10 @@ def test_a_line_of_64_mb_in_small_pieces_takes_linear_time() -> None:
     (line,) = lines.feed(b"\n")
     assert len(line) == 64 << 20
     assert time.process_time() - start < 1
+
+
+def test_a_giant_line_costs_no_more_than_the_limit_and_the_next_is_whole() -> None:
+    lines = Lines(most=1000)
+    for _ in range(100):
+        assert lines.feed(b"x" * 999) == []
+    assert lines.feed(b"x\nwhole\n") == [b"x" * 1000, b"whole"]

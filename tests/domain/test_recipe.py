@@ -1,4 +1,5 @@
 import contextlib
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.builtin import catalog
 from shared.domain.recipe import Output, Recipe, RecipeError, parse_recipe
+from shared.domain.template import PromptTemplate
 
 MODEL = "model: claude-opus-4-6"
 
@@ -184,3 +186,16 @@ def test_any_text_is_a_recipe_or_a_recipe_error(text: str) -> None:
     for whole in (text, f"---\n{text}\n---\nx", f"---\n{MODEL}\n---\n{text}"):
         with contextlib.suppress(RecipeError):
             assert parse_recipe(whole, name="r.md", catalog=catalog()).fingerprint
+
+
+def test_a_recipe_of_megabytes_is_refused() -> None:
+    with pytest.raises(RecipeError, match="too long for a recipe"):
+        parse_recipe("---\nmodel: m\n---\n" + "x" * 500_001, name="r.md", catalog=catalog())
+
+
+def test_ten_thousand_columns_are_told_apart_at_once() -> None:
+    prompt = "".join(f"{{{{ c{n} }}}}{{{{ d{n} | default('') }}}}" for n in range(10_000))
+    start = time.process_time()
+    found = PromptTemplate(prompt)
+    assert found.needed_columns == {f"c{n}" for n in range(10_000)}
+    assert time.process_time() - start < 2

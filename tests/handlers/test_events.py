@@ -1,12 +1,14 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.events import (
+    MAX_KEY_BYTES,
     MalformedEvent,
     batch_to_collect,
     changed_keys,
@@ -95,7 +97,19 @@ def test_a_body_that_is_no_notification_is_malformed(body: str) -> None:
         list(changed_keys(body))
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": [{"body": "x"}]}, {"Records": None}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"Records": [{"body": "x"}]},
+        {"Records": None},
+        {"Records": 5},
+        {"Records": [None]},
+        {"Records": ["messageId"]},
+        {"Records": [{"messageId": None, "body": "x"}]},
+        {"Records": [{"messageId": "", "body": "x"}]},
+    ],
+)
 def test_an_event_that_is_not_from_sqs_is_malformed(event: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent):
         sqs_records(event)
@@ -108,3 +122,75 @@ def test_no_body_does_more_than_be_malformed(body: str) -> None:
         batch_to_collect(body)
     except MalformedEvent:
         return
+
+
+@pytest.mark.parametrize("body", [None, 5, [], {}, b"x"])
+def test_a_record_without_a_usable_body_is_malformed_by_itself(body: object) -> None:
+    good = json.dumps(load("s3-put.json"))
+    event = {"Records": [{"messageId": "1", "body": body}, {"messageId": "2", "body": good}]}
+    bad, fine = sqs_records(event)
+    with pytest.raises(MalformedEvent):
+        list(changed_keys(bad.body))
+    assert list(changed_keys(fine.body))
+
+
+def named(key: object) -> str:
+    event = load("s3-put.json")
+    event["Records"][0]["s3"]["object"]["key"] = key
+    return json.dumps(event)
+
+
+@given(st.binary(min_size=1, max_size=60), st.integers(1, 17))
+@settings(max_examples=300)
+def test_every_byte_that_s3_allows_in_a_key_arrives(raw: bytes, times: int) -> None:
+    key = raw.decode(errors="replace") * times
+    while len(key.encode()) > MAX_KEY_BYTES:
+        key = key[:-1]
+    assert list(changed_keys(named(quote_plus(key)))) == [key]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 1025, "é" * 513, "x" * 1_000_000, "\ud800", None, 5, {}])
+def test_a_key_that_s3_can_not_have_is_malformed(key: object) -> None:
+    with pytest.raises(MalformedEvent):
+        list(changed_keys(named(key)))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 3000, "k2m9x4q1w8a", "K2M9X4Q1W8AB", "../../etc", None])
+def test_a_batch_id_that_nobody_gave_is_malformed(name: object) -> None:
+    with pytest.raises(MalformedEvent):
+        batch_to_collect(json.dumps({"batch_id": name}))
+
+
+NOTIFICATION: dict[str, Any] = load("s3-put.json")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+
+
+@given(JSON, st.sampled_from(["Records", "eventName", "s3", "object", "key", "event"]), JSON)
+@settings(max_examples=300)
+def test_any_value_in_any_field_of_an_event_does_no_more(
+    odd: object, field: str, more: object
+) -> None:
+    body = json.loads(json.dumps(NOTIFICATION))
+    record = body["Records"][0]
+    match field:
+        case "Records":
+            body["Records"] = odd
+        case "eventName" | "s3":
+            record[field] = odd
+        case "object":
+            record["s3"]["object"] = odd
+        case "key":
+            record["s3"]["object"]["key"] = odd
+        case "event":
+            body = odd
+    event = {"Records": [{"messageId": "1", "body": json.dumps(body)}, more]}
+    for found in (event, {"Records": event["Records"][:1]}, more):
+        try:
+            for one in sqs_records(found):  # type: ignore[arg-type]
+                list(changed_keys(one.body))
+        except MalformedEvent:
+            continue

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import random
 import re
 import resource
@@ -303,3 +304,15 @@ def test_on_a_full_disk_nothing_is_lost_or_requested_twice(  # noqa: PLR0917 - f
     assert docmill(*run(tmp_path, recipe)).status == 0
     assert provider.requested() == dict.fromkeys(names, 1)
     assert len(reports(small_disk)) == 8
+
+
+def test_two_names_that_are_no_unicode_are_two_failures_however_deep_they_lie(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    deep = tmp_path / "in" / ("d" * 200)
+    deep.mkdir(parents=True)
+    for name in (b"a\xff", b"b\xff"):
+        Path(os.fsdecode(os.fsencode(deep) + b"/" + name)).write_text("x")
+    write_documents(tmp_path / "in", 1)
+    assert docmill(*run(tmp_path, recipe)).status == 1
+    assert [line["type"] for line in failures(tmp_path / "out")] == ["unreadable"] * 2
