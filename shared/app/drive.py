@@ -74,8 +74,9 @@ def _next_look(deps: Deps, *, submitting: bool) -> datetime | None:
         for batch in deps.store.due(status, now=far, limit=1)
         if submitting or status is not BatchStatus.PLANNED
     ]
-    if submitting and next(deps.store.groups(), None) is not None:
-        times.append(max(held_until, deps.clock() + _RETRY_SOON))
+    if submitting:
+        soon = max(held_until, deps.clock() + _RETRY_SOON)
+        times += [max(soon, group.next_at or soon) for group in deps.store.groups()]
     return min(times, default=None)
 
 

@@ -13,7 +13,8 @@ from functools import partial
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, set_problem
-from shared.app.plan import NO_REV, Plan, plan_batch, spool_again
+from shared.app.plan import NO_REV, Full, Plan, plan_batch, spool_again
+from shared.app.room import is_over, wait_for_room
 from shared.app.settle import settle
 from shared.app.slices import slices
 from shared.app.spool import Spool
@@ -108,6 +109,8 @@ def _stop(deps: Deps, until: datetime | None) -> bool:
 
 async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Submitted:
     done = Submitted()
+    if group.next_at is not None and group.next_at > deps.clock():
+        return done
     try:
         recipe = deps.recipe(group.job)
     except NoRecipe as missing:
@@ -124,7 +127,14 @@ async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Sub
                 if planned is None:
                     _close_if_empty(deps, group)
                     break
-                done += await _send(deps, *planned)
+                if isinstance(planned, Full):
+                    wait_for_room(deps, group, planned)
+                    break
+                batch, plan = planned
+                if is_over(deps, recipe, group.job):  # somebody else planned at the same time
+                    abandon(deps, batch, "max_cost is taken by another batch")
+                    break
+                done += await _send(deps, batch, plan)
     return done
 
 
@@ -163,6 +173,9 @@ async def _resume(deps: Deps, batch: Batch) -> Submitted:
         batch = deps.store.swap_batch(after(batch, BatchEvent.TAKEN, next_at=lease))
         if recipe is None or recipe.fingerprint != batch.fingerprint:
             abandon(deps, batch, "the recipe changed before it was sent")
+            return Submitted()
+        if is_over(deps, recipe, batch.job):
+            abandon(deps, batch, "max_cost was lowered before it was sent")
             return Submitted()
         with Spool(deps.spool_dir) as spool:
             return await _send(deps, batch, spool_again(deps, batch, recipe, spool))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +36,7 @@ KEYS = (
     "max_wait",
     "group_by",
     "max_attempts",
+    "max_cost",
     "description",
     "params",
 )
@@ -82,6 +84,7 @@ class Recipe:
     max_wait: timedelta
     group_by: str
     max_attempts: int
+    max_cost: Decimal | None
     params: Mapping[str, Any]
     description: str | None
     template: str
@@ -107,6 +110,11 @@ class Recipe:
         geo = self.params.get("inference_geo")
         return geo if isinstance(geo, str) else None
 
+    @property
+    def writes_cache(self) -> bool:
+        """Whether a prompt may be written to the cache, which costs more than reading it."""
+        return "cache_control" in json.dumps(self.params)
+
 
 def parse_recipe(
     text: str, *, name: str, catalog: Catalog, model_override: str | None = None
@@ -129,7 +137,7 @@ def parse_recipe(
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
     source = head.body.strip()
     template, line = _template(head, source)
-    return Recipe(
+    recipe = Recipe(
         name=name,
         model=model,
         max_tokens=max_tokens,
@@ -141,12 +149,18 @@ def parse_recipe(
         max_attempts=head.integer(
             "max_attempts", DEFAULT_MAX_ATTEMPTS, least=1, most=MOST_ATTEMPTS
         ),
+        max_cost=_max_cost(head),
         params=_params(head),
         description=head.text("description"),
         template=source,
         template_line=line,
         needs_columns=template.needed_columns,
     )
+    try:
+        check_max_cost(recipe, catalog)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from None
+    return recipe
 
 
 def _check_keys(head: FrontMatter) -> None:
@@ -204,6 +218,46 @@ def _max_wait(head: FrontMatter) -> timedelta:
             "write seconds, or 90s, 15m, 2h, 1d",
         )
     return timedelta(seconds=seconds)
+
+
+def _max_cost(head: FrontMatter) -> Decimal | None:
+    value = head.get("max_cost")
+    if value is None:
+        return None
+    try:
+        return amount(str(value))
+    except RecipeError:
+        raise head.error(
+            "max_cost", f"{shown(value)} is no amount; write US dollars, such as 25 or 0.50"
+        ) from None
+
+
+def amount(text: str) -> Decimal:
+    """US dollars, above zero. Raises RecipeError."""
+    try:
+        dollars = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        dollars = Decimal(0)
+    if not dollars.is_finite() or not 0 < dollars < 10**9:
+        raise RecipeError(f"{shown(text)} is no amount of US dollars")
+    return dollars
+
+
+def check_max_cost(recipe: Recipe, catalog: Catalog) -> None:
+    """Raise RecipeError when what the recipe may cost can't be bounded, and it is to be."""
+    if recipe.max_cost is None:
+        return
+    model = catalog.find(recipe.model)
+    if model is None or not model.prices:
+        raise RecipeError(
+            f"max_cost: the price of {recipe.model} is not known, so it can't be kept; "
+            "leave it out or choose another model"
+        )
+    if recipe.params.get("tools"):
+        raise RecipeError(
+            "max_cost: what tools cost can't be told before, so it can't be kept; "
+            "leave it or the tools out"
+        )
 
 
 def _params(head: FrontMatter) -> dict[str, Any]:
