@@ -38,7 +38,7 @@ _REDELIVERED = 30.0
 def live(world: World) -> None:
     """One world from its beginning to its end, or to the first broken rule."""
     begin(world)
-    for _ in range(world.weather.steps):
+    for _ in range(min(world.weather.steps, world.most_steps)):
         world.provider.arrive()
         if world.alone is not None:
             world.go_on(world.alone)

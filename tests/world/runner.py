@@ -3,7 +3,7 @@
 import os
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -77,12 +77,14 @@ def run_seeds(seeds: Iterable[int]) -> Result:
     return total
 
 
-def run_on_all_cores(seeds: range) -> Iterator[Result]:
+def run_on_all_cores(
+    seeds: range, run: Callable[[Iterable[int]], Result] = run_seeds
+) -> Iterator[Result]:
     """The same on every core; results as they come."""
     numbers = iter(seeds)
     chunks = iter(lambda: list(islice(numbers, _CHUNK)), [])
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run_seeds, chunks)
+        yield from pool.map(run, chunks)
 
 
 def told(seed: int) -> tuple[str, Result]:

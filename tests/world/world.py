@@ -83,6 +83,7 @@ class World:
     seed: int
     wanted: bool = False
     off: frozenset[str] = frozenset()
+    most_steps: int = 10_000
     make_home: Callable[[Callable[[], datetime]], Home] | None = None
     now: datetime = START
     runs: list[Run] = field(default_factory=list)
