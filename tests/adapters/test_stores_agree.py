@@ -132,6 +132,8 @@ class Stores(RuleBasedStateMachine):
         for path in paths:
             pair = (found[0][path], found[1][path])
             self.known.setdefault(("document", job, path), []).append(pair)
+        for group in ("", "g/h"):
+            self.agree(lambda store, group=group: list(store.waiting(job, group)))  # type: ignore[misc]  # mypy doesn't infer a default
 
     @rule(job=JOBS, path=PATHS, which=WHICH)
     def delete_document(self, job: JobName, path: str, which: str) -> None:
