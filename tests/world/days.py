@@ -38,7 +38,7 @@ _REDELIVERED = 30.0
 def live(world: World) -> None:
     """One world from its beginning to its end, or to the first broken rule."""
     begin(world)
-    for _ in range(world.weather.steps):
+    for _ in range(min(world.weather.steps, world.most_steps)):
         world.provider.arrive()
         if world.alone is not None:
             world.go_on(world.alone)
@@ -55,8 +55,8 @@ def begin(world: World) -> None:
     """Who is there first: some documents, and mostly their recipe."""
     people, rng = world.people, world.rng
     for job in people.jobs:
-        if rng.random() < 0.8:
-            people.put_recipe(job, usable=rng.random() < 0.9)
+        if world.on_laptop or rng.random() < 0.8:
+            people.put_recipe(job, usable=world.on_laptop or rng.random() < 0.9)
     for _ in range(rng.randint(1, 5)):
         people.put_new()
     if rng.random() < 0.4:
@@ -190,10 +190,16 @@ def put_something(world: World) -> None:
         (1, people.put_ready),
         (1, people.put_manifest),
         (0.3, people.put_empty),
-        (0.7, lambda: people.put_recipe(rng.choice(people.jobs), usable=rng.random() < 0.8)),
+        (0.7, partial(put_recipe, world)),
     ]
     [(_, thing)] = rng.choices(things, [weight for weight, _ in things])
     thing()
+
+
+def put_recipe(world: World) -> None:
+    """Another recipe, or a broken one, which a laptop's command refuses at once."""
+    usable = world.on_laptop or world.rng.random() < 0.8
+    world.people.put_recipe(world.rng.choice(world.people.jobs), usable=usable)
 
 
 def wait(world: World) -> None:
@@ -209,7 +215,7 @@ def wait(world: World) -> None:
 
 def leap(world: World) -> None:
     """Hours in which no timer fires: nobody is alive after them."""
-    if not world.runs:
+    if not world.runs or world.on_laptop:
         batches = world.stage.mirror.batches.values()
         # A doubt whose only proof is no longer kept never ends: a known gap.
         doubt = any(batch.status in UNANSWERED for batch in batches)
@@ -265,10 +271,7 @@ def stranger(world: World) -> None:
 
 def calm(world: World) -> None:
     """The faults stop: messages arrive, timers fire, and all must come to its end."""
-    world.weather.calm = True
-    faults = world.provider.simulator.faults
-    faults.spend_limit = faults.out_of_credit = False
-    world.tell("world", "is calm from now on")
+    end_faults(world)
     for run in list(world.runs):
         finish(world, run)
     for job in world.people.jobs:
@@ -288,6 +291,14 @@ def calm(world: World) -> None:
         world.now = next_moment(world, _SOON if number < _BRISK else _SLOW)
     if not world.broken:
         settled(world)
+
+
+def end_faults(world: World) -> None:
+    """From now on nothing goes wrong any more."""
+    world.weather.calm = True
+    faults = world.provider.simulator.faults
+    faults.spend_limit = faults.out_of_credit = False
+    world.tell("world", "is calm from now on")
 
 
 def finish(world: World, run: Run) -> None:
