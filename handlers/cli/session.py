@@ -264,6 +264,7 @@ def _assemble(
 
     deps = for_laptop(
         out,
+        inputs=[Path(text) for text in options.inputs],
         store=store,
         api=api,
         recipe=recipe,
