@@ -1,11 +1,24 @@
 """What AWS sends, read as it comes: SQS records, the S3 events inside them, ticks."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import unquote_plus
+
+import msgspec
+
+from shared.app.uploads import Upload
+from shared.domain.ids import BATCH_ID_LENGTH
+
+MAX_KEY_BYTES = 1024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+
+_BATCH_ID = re.compile(f"[a-z0-9]{{{BATCH_ID_LENGTH}}}")
+_LEFT = "docmill_left"
+"""The only key of a message about the rest of an upload; S3 has none of this name."""
 
 MARGIN = timedelta(seconds=20)
 """Time kept back for saving what was done before Lambda ends the process."""
@@ -32,20 +45,43 @@ class Record:
 
 
 def sqs_records(event: Mapping[str, Any]) -> list[Record]:
-    """The records of an SQS event. Raises MalformedEvent."""
+    """The records of an SQS event.
+
+    Raises MalformedEvent where one has no id, and so could not be named as the one that failed.
+    """
     try:
-        return [
-            Record(message_id=record["messageId"], body=record["body"])
-            for record in event["Records"]
-        ]
-    except (KeyError, TypeError) as error:
+        found = [(record["messageId"], record.get("body")) for record in event["Records"]]
+    except (KeyError, TypeError, AttributeError) as error:
         raise MalformedEvent(f"not an SQS event: {error}") from error
+    if not all(isinstance(name, str) and name for name, _ in found):
+        raise MalformedEvent("not an SQS event: a record's messageId is not a text")
+    return [
+        Record(message_id=name, body=body if isinstance(body, str) else "") for name, body in found
+    ]
 
 
-def uploaded_keys(body: str) -> Iterator[str]:
-    """The object keys that an S3 notification names, decoded; none for S3's test event.
+def uploads(body: str) -> Iterator[Upload]:
+    """What a message of the upload queue asks to be looked at: an S3 notification's keys, or the
+    rest of an earlier look. Raises MalformedEvent.
+    """
+    message = _object(body)
+    if _LEFT not in message:
+        yield from (Upload(key=key) for key in changed_keys(body))
+        return
+    try:
+        yield msgspec.convert(message[_LEFT], Upload)
+    except msgspec.ValidationError as error:
+        raise MalformedEvent(f"not the rest of an upload: {error}") from error
 
-    Raises MalformedEvent.
+
+def left_message(upload: Upload) -> str:
+    """The message that has somebody go on with an upload."""
+    return msgspec.json.encode({_LEFT: upload}).decode()
+
+
+def changed_keys(body: str) -> Iterator[str]:
+    """The object keys that an S3 notification says were created or removed, decoded; none for
+    S3's test event. Raises MalformedEvent.
     """
     message = _object(body)
     if message.get("Event") == "s3:TestEvent":
@@ -60,27 +96,41 @@ def uploaded_keys(body: str) -> Iterator[str]:
             raise MalformedEvent(f"an S3 record without {error}") from error
         if not isinstance(name, str) or not isinstance(key, str):
             raise MalformedEvent("an S3 record whose name or key is not text")
-        if name.removeprefix("s3:").startswith("ObjectCreated:"):
-            yield unquote_plus(key)
+        if name.removeprefix("s3:").startswith(("ObjectCreated:", "ObjectRemoved:")):
+            yield _decoded(key)
 
 
 def batch_to_collect(body: str) -> str:
     """The batch id of a message to the collect function. Raises MalformedEvent."""
     batch = _object(body).get("batch_id")
-    if not isinstance(batch, str):
+    if not isinstance(batch, str) or not _BATCH_ID.fullmatch(batch):
         raise MalformedEvent("a collect message without a batch_id")
     return batch
 
 
-def time_limit(context: Context, margin: timedelta = MARGIN) -> datetime:
-    """When to stop beginning new work in this invocation, `margin` before it ends."""
+def time_limit(context: Context, margin: timedelta = MARGIN, *, shares: int = 1) -> datetime:
+    """When to stop beginning new work in this invocation, `margin` before it ends.
+
+    With `shares`, that time is shared between so many pieces of work, and this is the first.
+    """
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return datetime.now(UTC) + max(left - margin, left / 2)
+    return datetime.now(UTC) + max(left - margin, left / 2) / shares
 
 
 def failed_items(message_ids: list[str]) -> dict[str, list[dict[str, str]]]:
     """The answer that makes SQS bring back these messages and no others."""
     return {"batchItemFailures": [{"itemIdentifier": name} for name in message_ids]}
+
+
+def _decoded(key: str) -> str:
+    decoded = unquote_plus(key)
+    try:
+        size = len(decoded.encode())
+    except UnicodeEncodeError as error:
+        raise MalformedEvent("an S3 record whose key is not Unicode") from error
+    if not 0 < size <= MAX_KEY_BYTES:
+        raise MalformedEvent(f"an S3 record whose key has {size} bytes")
+    return decoded
 
 
 def _object(body: str) -> dict[str, Any]:

@@ -5,35 +5,36 @@ from typing import Any
 
 from handlers.events import (
     Context,
-    MalformedEvent,
     Record,
     failed_items,
+    left_message,
     sqs_records,
-    uploaded_keys,
+    time_limit,
+    uploads,
 )
 from shared.app.intake import Taken
 from shared.app.uploads import take_upload
-from shared.ports.blobs import BlobError
-from shared.ports.store import StoreUnavailable
 from shared.wiring.aws import AwsHome, home
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Take in every upload named; messages that fail are brought back by SQS, the others not."""
-    del context
-    failed = asyncio.run(_take(home(), sqs_records(event)))
-    return failed_items(failed)
+    return failed_items(asyncio.run(_take(home(), sqs_records(event), context)))
 
 
-async def _take(aws: AwsHome, records: list[Record]) -> list[str]:
+async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[str]:
     failed: list[str] = []
     total = Taken()
     async with aws.deps() as deps:
-        for record in records:
+        for place, record in enumerate(records):
+            until = time_limit(context, shares=len(records) - place)
             try:
-                for key in uploaded_keys(record.body):
-                    total += take_upload(deps, key)
-            except (MalformedEvent, BlobError, StoreUnavailable):
+                for upload in uploads(record.body):
+                    done = take_upload(deps, upload, until=until)
+                    total += done.taken
+                    if done.left is not None:
+                        aws.ask_to_go_on(left_message(done.left))
+            except Exception:  # whatever it is: one message must not bring back all the others
                 failed.append(record.message_id)
                 aws.log.exception("record_failed", message_id=record.message_id)
     aws.log.info(

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from handlers.events import Context, time_limit
-from shared.app.publish import publish
+from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
+from shared.ports.blobs import BlobUnreadable
 from shared.wiring.aws import AwsHome, home
 
 
@@ -19,13 +20,15 @@ async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
     until = time_limit(context)
     published = 0
     async with aws.deps() as deps:
-        found = await reconcile(deps)
+        found = await reconcile(deps, until=until)
         aws.ask_to_collect(found.to_collect)
         for job in list(deps.store.stale_jobs()):
             if deps.clock() >= until:
                 break
-            publish(deps, job.name)
-            published += 1
+            try:
+                published += publish_if_due(deps, job)
+            except BlobUnreadable:
+                aws.log.exception("publishing_failed", job=job.name)
     counts = {
         "adopted": found.adopted,
         "released": found.released,

@@ -29,11 +29,13 @@ from handlers.cli.session import (
 )
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.control import cancel as cancel_job
-from shared.app.control import fail_waiting, forget_unsent, requeue
+from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unsent
 from shared.app.drive import drive
+from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
 from shared.domain.estimate import estimate
+from shared.domain.names import escaped
 from shared.domain.recipe import parse_recipe
 from shared.domain.summary import Summary, render_summary, summarize
 from shared.ports.store import Store
@@ -62,7 +64,7 @@ def run(
     found = check_inputs(inputs, out)
     options = load_recipe(
         recipe,
-        found.recipe,
+        found.recipe if recipe is None else None,
         Options(
             inputs=tuple(str(Path(text).resolve()) for text in inputs),
             model=model,
@@ -82,6 +84,8 @@ def run(
 
     async def take_and_drive(work: Session) -> None:
         check_documents(work.deps.documents, found, work.recipe)
+        forget_gone(work.deps, JOB)
+        requeue_unsent(work.deps, JOB)
         taken = take_in(
             work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
         )
@@ -119,7 +123,7 @@ def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
         asked = await cancel_job(work.deps, JOB)
         message = f"{asked:,} batches asked to stop; what they finished is collected"
         work.deps.emit("note", message=message)
-        await drive(work.deps, JOB, sleep=asyncio.sleep, submitting=False, waiting=wait)
+        await drive(work.deps, sleep=asyncio.sleep, submitting=False, waiting=wait)
         fail_waiting(work.deps, JOB)
 
     return _perform(out, as_json=as_json, asked=_remembered, work=stop)
@@ -169,7 +173,7 @@ def _announce(options: Options, as_json: bool) -> None:
 
 async def _go_on(work: Session, *, wait: bool, yes: bool) -> None:
     _confirm(work, yes=yes)
-    await drive(work.deps, JOB, sleep=asyncio.sleep, waiting=wait)
+    await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
 
 
 def _confirm(work: Session, *, yes: bool) -> None:
@@ -234,10 +238,11 @@ def status(out: Path, *, as_json: bool) -> int:
         click.echo(json.dumps(json.loads(render_summary(summary))))
         return exit_status(summary)
     display = pick(as_json=False, simulated=simulated)
-    for line in _status_lines(summary):
-        click.echo(line)
+    lines = _status_lines(summary)
     if pause is not None and pause.until > utc_now():
-        click.echo(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
+        lines.append(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
+    for line in lines:
+        click.echo(escaped(line))
     display.finish(summary, out=str(out))
     return exit_status(summary)
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from shared.domain.document import DocumentStatus
 from shared.domain.names import escaped
 from shared.domain.report import plain
-from shared.domain.summary import Summary
+from shared.domain.summary import Part, Summary
 
 _SENTENCES = {
     "batch_submitting": "submitting batch {batch}: {requests} requests, {bytes} bytes",
@@ -243,15 +243,15 @@ def summary_table(summary: Summary) -> Table:
         "saved",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
-    rows = list(summary.groups.items())
-    for name, totals in (
-        [*rows, ("all", summary.totals)] if len(rows) != 1 else [("all", rows[0][1])]
-    ):
+    whole = Part(documents=summary.documents, totals=summary.totals)
+    groups = list(summary.groups.items()) if len(summary.groups) > 1 else []
+    for name, part in [*groups, ("all", whole)]:
+        counts, totals = part.documents, part.totals
         table.add_row(
             Text(escaped(name) or "(top)", no_wrap=True, overflow="ellipsis"),
-            f"{totals.reported:,}",
+            f"{counts[DocumentStatus.REPORTED]:,}",
             f"{totals.truncated:,}",
-            f"{totals.failed:,}",
+            f"{counts[DocumentStatus.FAILED]:,}",
             f"{totals.retried:,}",
             f"{totals.usage.input_tokens:,}",
             f"{totals.usage.output_tokens:,}",

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.cli.faults import Fault
-from shared.app.sightings import RECIPE_NAME, is_marker, sight, unusable
+from shared.app.sightings import RECIPE_NAME, columns_of, is_document, sightings_of
 from shared.domain.document import Sighting
-from shared.domain.manifest import InvalidManifest, manifest_kind
+from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
-from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, BlobError, Blobs
+from shared.domain.recipe import GROUPINGS, Recipe
+from shared.ports.blobs import Blob, BlobError, Blobs, Unlisted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +22,13 @@ class Inputs:
 
     @property
     def recipe(self) -> Path | None:
-        """The recipe that lies beside the documents of a single folder."""
-        if len(self.folders) == 1 and (self.folders[0] / RECIPE_NAME).is_file():
-            return self.folders[0] / RECIPE_NAME
-        return None
+        """The recipe that lies beside the documents. Raises Fault where there are several."""
+        folders = dict.fromkeys((*self.folders, *(file.parent for file in self.files)))
+        beside = [each for each in folders if (each / RECIPE_NAME).is_file()]
+        if len(beside) > 1 or (beside and len(folders) > 1):
+            names = ", ".join(escaped(str(each / RECIPE_NAME)) for each in beside)
+            raise Fault(f"which recipe for all inputs? Name one with --recipe; here: {names}")
+        return beside[0] / RECIPE_NAME if beside else None
 
 
 def check_inputs(given: Sequence[str], out: Path) -> Inputs:
@@ -65,23 +68,38 @@ def check_inputs(given: Sequence[str], out: Path) -> Inputs:
 def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
     """Look through everything before anything is taken in, where it may have to be refused.
 
-    Raises Fault when two documents would have the same report, and when the prompt needs columns
-    and nothing is a manifest's row.
+    Raises Fault when the prompt needs columns and nothing is a manifest's row, or when documents
+    are to be grouped by a column that no manifest has.
     """
-    several = len(inputs.folders) + len(inputs.files) > 1
-    if not several and not recipe.needs_columns:
+    _check_grouping(blobs, inputs, recipe)
+    if not recipe.needs_columns:
         return
-    seen: dict[str, str] = {}
-    anything = any_row = False
+    anything = False
     for sighting in sightings(blobs, inputs, recipe):
         failure = sighting.failure
-        if several and failure is None:
-            _check_unique(seen, sighting)
+        if sighting.content.row is not None or (failure and failure.type == "invalid_manifest"):
+            return
         anything = True
-        any_row = any_row or sighting.content.row is not None
-        any_row = any_row or (failure is not None and failure.type == "invalid_manifest")
-    if recipe.needs_columns and anything and not any_row:
+    if anything:
         raise _no_columns(recipe)
+
+
+def _check_grouping(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
+    if recipe.group_by in GROUPINGS:
+        return
+    columns: set[str] = set()
+    for found, path, direct in _found(blobs, inputs):
+        if isinstance(found, Blob):
+            columns |= columns_of(blobs, found, path, named_directly=direct)
+        if recipe.group_by in columns:
+            return
+    have = f"manifests here have {', '.join(sorted(columns))}" if columns else "no input is one"
+    raise Fault(
+        escaped(
+            f"group by {recipe.group_by!r}: neither {', '.join(GROUPINGS)} nor a column of a "
+            f"manifest ({have})"
+        )
+    )
 
 
 def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:
@@ -91,14 +109,8 @@ def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting
     """
     if recipe.needs_columns and not _any_manifest(inputs):
         raise _no_columns(recipe)
-    for blob, path, direct in _blobs(blobs, inputs):
-        if isinstance(blob, BlobError):
-            yield unusable(path, "unreadable", blob.message)
-            continue
-        try:
-            yield from sight(blobs, blob, path, recipe=recipe, named_directly=direct)
-        except InvalidManifest as error:
-            yield unusable(path, "invalid_manifest", str(error), blob=blob)
+    for found, path, direct in _found(blobs, inputs):
+        yield from sightings_of(blobs, found, path, recipe=recipe, named_directly=direct)
 
 
 def _no_columns(recipe: Recipe) -> Fault:
@@ -115,29 +127,19 @@ def _any_manifest(inputs: Inputs) -> bool:
     )
 
 
-def _check_unique(seen: dict[str, str], sighting: Sighting) -> None:
-    source = sighting.content.source
-    before = seen.setdefault(sighting.path, source)
-    if before != source:
-        raise Fault(
-            f"/{before} and /{source} would both have the report "
-            f"{escaped(sighting.path)}.md; give their common folder as the input, or rename one"
-        )
-
-
-def _blobs(blobs: Blobs, inputs: Inputs) -> Iterator[tuple[Blob | BlobError, str, bool]]:
+def _found(blobs: Blobs, inputs: Inputs) -> Iterator[tuple[Blob | Unlisted, str, bool]]:
     for folder in inputs.folders:
         prefix = key_of(folder) + "/" if folder != Path("/") else ""
-        for blob in blobs.list(prefix):
-            if isinstance(blob, BlobError):
-                yield blob, blob.message[:200], False
-            elif not is_marker(path := blob.key.removeprefix(prefix)):
-                yield blob, path, False
+        for found in blobs.list(prefix):
+            path = found.key.removeprefix(prefix)
+            if is_document(path.rstrip("/")):
+                yield found, path, False
     for file in inputs.files:
+        key = key_of(file)
         try:
-            yield blobs.stat(key_of(file)), file.name, True
+            yield blobs.stat(key), file.name, True
         except BlobError as error:
-            yield error, file.name, True
+            yield Unlisted(key=key, message=error.message), file.name, True
 
 
 def key_of(path: Path) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from shared.app.drive import CredentialsRefused
 from shared.app.publish import publish, summary_of
 from shared.domain.document import DocumentStatus
 from shared.domain.job import Job
+from shared.domain.polling import affordable
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
 from shared.ports.blobs import BlobError
@@ -134,7 +136,7 @@ def is_simulated(store: Store) -> bool:
 def remember(store: Store, options: Options) -> None:
     """Save what was asked for. Raises Fault when the output belongs to another provider."""
     job = store.job(JOB) or Job(name=JOB, settings={})
-    if any(store.count(JOB).values()) and is_simulated(store) != options.simulate:
+    if store.count(JOB) and is_simulated(store) != options.simulate:
         was, now = ("simulated", "real") if not options.simulate else ("real", "simulated")
         raise Fault(f"this output holds {was} reports and can't take {now} ones; use another --out")
     fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}
@@ -249,13 +251,20 @@ def _assemble(
     options: Options,
     display: Display,
 ) -> Session:
+    shown_at, took = float("-inf"), 0.0
+
     def emit(event: str, /, **facts: object) -> None:
+        nonlocal shown_at, took
         display.tell(event, facts)
-        if event in _REFRESH_ON:
+        began = time.monotonic()
+        if event in _REFRESH_ON and affordable(ago=began - shown_at, took=took):
             display.refresh(summary_of(deps, JOB))
+            shown_at = time.monotonic()
+            took = shown_at - began
 
     deps = for_laptop(
         out,
+        inputs=[Path(text) for text in options.inputs],
         store=store,
         api=api,
         recipe=recipe,

@@ -20,6 +20,7 @@ from shared.adapters.anthropic_errors import (
     from_failure,
     one_line,
     unproven,
+    without_key,
 )
 from shared.adapters.provider_batches import PAGE_SIZE, Unusable, decode_batch, list_since
 from shared.adapters.result_lines import Lines
@@ -51,11 +52,13 @@ class Timeouts:
     create: float = 600.0
 
 
-class MissingApiKey(Exception):
-    """No key to call the API with, or none that can be sent; the message says what to do."""
+class MissingApiKey(Unavailable):
+    """No key to call the API with, none that can be sent, or no address to send it to; the message
+    says what to do."""
 
     def __init__(self, fault: str = "ANTHROPIC_API_KEY is not set") -> None:
-        super().__init__(f"{fault}; set it, or try docmill without cost with --simulate")
+        message = f"{fault}; set it, or try docmill without cost with --simulate"
+        super().__init__(message, reason=PauseReason.CREDENTIALS)
 
 
 class AnthropicApi:
@@ -97,6 +100,11 @@ class AnthropicApi:
         made, self._made = self._made, None
         if made is not None:
             await made.close()
+
+    async def ready(self) -> None:
+        """Import the SDK and make its client, with the key: two seconds, and where a key is asked
+        for, a call."""
+        self._client()
 
     async def create(self, body: Body, *, betas: Sequence[str]) -> ProviderBatch:
         """Submit a batch, in one POST whatever happens."""
@@ -167,7 +175,7 @@ class AnthropicApi:
             while failure is None:
                 data, failure, ended = await self._read(stream)
                 if complete := lines.feed(data):
-                    yield complete
+                    yield without_key(complete, client.api_key)
                 if ended:
                     break
         finally:
@@ -175,7 +183,7 @@ class AnthropicApi:
         if failure is not None:
             raise self._translated(failure, Call.RESULTS) from failure
         if last := lines.finish():
-            yield last
+            yield without_key(last, client.api_key)
 
     async def _read(self, stream: AsyncIterator[bytes]) -> tuple[bytes, Exception | None, bool]:
         """A large piece of the stream, with why or that it is the last."""
@@ -258,6 +266,7 @@ class _Replayable:
 
 def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
     import anthropic  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415
 
     try:
         client = anthropic.AsyncAnthropic(
@@ -269,6 +278,8 @@ def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
         )
     except anthropic.AnthropicError as error:
         raise MissingApiKey(one_line(f"ANTHROPIC_API_KEY is not set, and {error}")) from error
+    except httpx2.InvalidURL:  # its text may be a password that was taken for a port
+        raise MissingApiKey("ANTHROPIC_BASE_URL is not an address") from None
     headers = {name.lower() for name in client.default_headers}
     if client.credentials is None and not headers & {"authorization", "x-api-key"}:
         raise MissingApiKey

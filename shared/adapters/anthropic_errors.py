@@ -23,6 +23,13 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 """A server that asks for more is taken at this: the API's own limits refill within minutes."""
 
 _LONGEST_MESSAGE = 500
+_LONGEST_TYPE = 100
+_TO_HOST = re.compile(r"\S+(?=@)")
+"""All before the host, in an address that can't be read better than that."""
+
+_LEAST_KEY = 16
+"""Characters. A shorter key ("test") is a word that a report may hold for reasons of its own."""
+
 
 _SPEND_CODES = frozenset(
     {
@@ -39,8 +46,13 @@ _SPEND_MESSAGES = re.compile(
 )
 """These two come as a plain 400 `invalid_request_error`: only the message tells."""
 
+_REQUEST_NAMED = re.compile(r"requests\.(\d{1,6})\b")
+"""How a refused create names the one request it is about: `requests.0.custom_id: …` (reported)."""
+
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"sk-ant-[A-Za-z0-9_-]+")
+_USERINFO = re.compile(r"(?<=://)[^\s/@]+(?=@)|[^\s/@:]+:[^\s/@]+(?=@)")
+"""A gateway's user and password, in an address that an error names."""
 
 
 class Call(StrEnum):
@@ -67,7 +79,7 @@ class Answer:
 
 def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") -> ApiError:
     """What to raise for an answer. `hide` is a secret that messages must not repeat."""
-    error = _error(answer)
+    error = _error(answer, hide=hide)
     message = one_line(_described(answer, error), hide=hide)
     later = retry_after(answer.headers, now=now)
     status = answer.status
@@ -94,7 +106,12 @@ def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") ->
         case 413:
             return Refused(message, type="request_too_large")
         case _:
-            return Refused(message, type=error.type or f"http_{status}")
+            named = _REQUEST_NAMED.match(error.message)
+            return Refused(
+                message,
+                type=error.type or f"http_{status}",
+                request=int(named[1]) if named else None,
+            )
 
 
 def from_failure(failure: BaseException, call: Call, *, hide: str = "") -> ApiError:
@@ -130,7 +147,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | Non
     if seconds is None and text:
         try:
             moment = email.utils.parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds()
@@ -143,8 +160,17 @@ def one_line(text: str, *, hide: str = "") -> str:
     """Foreign text fit for a log line: one line, bounded, without the key."""
     if hide:
         text = text.replace(hide, "…")
-    text = _SPACE_OR_CONTROL.sub(" ", _KEY.sub("sk-ant-…", text)).strip()
+    text = _USERINFO.sub("…", _KEY.sub("sk-ant-…", text))
+    text = _SPACE_OR_CONTROL.sub(" ", text).strip()
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def without_key(lines: list[bytes], key: str | None) -> list[bytes]:
+    """Result lines as they are, but for a gateway's that repeat the key in an error."""
+    secret = (key or "").encode()
+    if len(secret) < _LEAST_KEY:
+        return lines
+    return [line.replace(secret, b"...") if secret in line else line for line in lines]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,14 +180,14 @@ class _Error:
     code: str = ""
 
 
-def _error(answer: Answer) -> _Error:
+def _error(answer: Answer, *, hide: str) -> _Error:
     """The error object of an answer; the edge's and a proxy's answers may hold none."""
     try:
         error = _field(msgspec.json.decode(answer.body), "error")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Error()
     return _Error(
-        type=_text(_field(error, "type")),
+        type=one_line(_text(_field(error, "type")), hide=hide)[:_LONGEST_TYPE],
         message=_text(_field(error, "message")),
         code=_text(_field(_field(error, "details"), "error_code")),
     )
@@ -225,7 +251,7 @@ def _never_sent(error: BaseException) -> str | None:
         case aiohttp.ClientHttpProxyError():
             return f"the proxy refuses: {error.status} {error.message}"
         case aiohttp.InvalidURL() | httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
-            return f"the address is not valid: {error}"
+            return f"the address is not valid: {_TO_HOST.sub('…', str(error))}"
         case _:
             return None
 

@@ -132,6 +132,7 @@ def document_item(document: Document) -> Item:
     """A document, with what counting reads."""
     item = document_key(document.job, document.path) | _row(document)
     item["status"] = text(document.status)
+    item["group"] = text(document.group)
     item["size"] = number(document.content.size)
     if document.status is DocumentStatus.WAITING:
         place = _joined(document.content.order, document.path)

@@ -4,6 +4,7 @@ A batch's list and its place in history are written before its row, so what can 
 a crash in between leaves pieces under an id that nobody uses again.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -75,12 +76,14 @@ class DynamoStore:
     def all_documents(self, job: JobName) -> Iterator[Document]:
         return self._queried(Document, keys.of_job(job), prefix=keys.DOC)
 
-    def count(self, job: JobName) -> dict[DocumentStatus, int]:
-        counts = dict.fromkeys(DocumentStatus, 0)
-        for page in self._table.query(keys.of_job(job), prefix=keys.DOC, fields=("status",)):
+    def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
+        counts: dict[str, Counter[DocumentStatus]] = {}
+        fields = ("status", "group")
+        for page in self._table.query(keys.of_job(job), prefix=keys.DOC, fields=fields):
             for item in page:
-                counts[DocumentStatus(item["status"]["S"])] += 1
-        return counts
+                group = counts.setdefault(item["group"]["S"], Counter())
+                group[DocumentStatus(item["status"]["S"])] += 1
+        return {group: dict(found) for group, found in counts.items()}
 
     def groups(self, job: JobName | None = None) -> Iterator[Group]:
         prefix = "" if job is None else keys.groups_of(job)

@@ -26,6 +26,7 @@ from shared.ports.blobs import (
     BlobNotFound,
     BlobStoreUnavailable,
     BlobUnreadable,
+    Unlisted,
 )
 
 ETAG_HEX: Final = 32
@@ -85,11 +86,15 @@ class FolderBlobs:
 
     `list` leaves out what `ignore` names (keys of files or folders), names that start with a dot,
     symbolic links to folders, and what is neither file nor folder. A symbolic link to a file is
-    read when the file lies inside the root, and is an error otherwise. Missing folders are empty.
+    read when the file lies inside the root, or one of the folders `within` where they are given,
+    and is an error otherwise. Missing folders are empty.
     """
 
-    def __init__(self, root: Path, *, ignore: Collection[str] = ()) -> None:
+    def __init__(
+        self, root: Path, *, ignore: Collection[str] = (), within: Collection[Path] = ()
+    ) -> None:
         self._root = os.path.abspath(root)
+        self._within = [os.path.realpath(folder) for folder in within or (self._root,)]
         self._base = self._root.rstrip("/") + "/"
         self._ignored = frozenset(ignore)
         self._temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-"
@@ -97,7 +102,11 @@ class FolderBlobs:
         self._digests: dict[_Identity, str] = {}
         self._lock = Lock()
 
-    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+    def shown(self, key: str) -> str:
+        """See `Blobs.shown`."""
+        return _legible(self._base + key)
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         """See `Blobs.list`; what vanishes meanwhile is left out. Reads every file for its etag.
 
         A hidden folder is walked when the prefix itself names it. Memory: the names of one folder
@@ -109,21 +118,20 @@ class FolderBlobs:
         try:
             self._check_inside(folder, writing=False)
         except BlobUnreadable as error:
-            yield error
+            yield Unlisted(key=folder + slash, message=error.message)
             return
         walk = [self._names(folder + slash, begin)]
         while walk:
             found = next(walk[-1], None)
             if found is None:
                 walk.pop()
-            elif isinstance(found, BlobError):
+            elif isinstance(found, Unlisted):
                 yield found
             elif found.endswith("/"):
-                walk.append(self._names(found, ""))
-            else:
-                blob = self._stat_or_error(found)
-                if not isinstance(blob, BlobNotFound):
-                    yield blob
+                if found > after or after.startswith(found):
+                    walk.append(self._names(found, ""))
+            elif found > after:
+                yield from self._stat_if_there(found)
 
     def stat(self, key: str) -> Blob:
         """See `Blobs.stat`."""
@@ -139,6 +147,17 @@ class FolderBlobs:
             raise self._read_error(error, key) from error
         finally:
             os.close(file)
+
+    def exists(self, key: str) -> bool:
+        """See `Blobs.exists`."""
+        try:
+            return modes.S_ISREG(os.lstat(self._path(key, writing=False)).st_mode)
+        except BlobUnreadable:
+            return False
+        except OSError as error:
+            if _is_general(error):
+                raise self._read_error(error, key) from error
+            return False
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
@@ -164,7 +183,7 @@ class FolderBlobs:
         file, before = self._open(key)
         try:
             if etag is not None and self._etag(file, before) != etag:
-                raise BlobChanged(f"{self._shown(key)} has changed")
+                raise BlobChanged(f"{self.shown(key)} has changed")
             os.lseek(file, offset, os.SEEK_SET)
             while piece := os.read(file, CHUNK_BYTES):
                 yield piece
@@ -175,7 +194,7 @@ class FolderBlobs:
             os.close(file)
         # Not `st_ctime`: it moves when another file takes this one's place, bytes untouched.
         if etag is not None and _content_marks(after) != _content_marks(before):
-            raise BlobChanged(f"{self._shown(key)} was changed while it was read")
+            raise BlobChanged(f"{self.shown(key)} was changed while it was read")
 
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Write each beside its place and move it there: readers see the old or the new, whole.
@@ -189,11 +208,15 @@ class FolderBlobs:
         refused: BlobUnreadable | None = None
         for key, data in items:
             try:
-                self._write(key, data, made)
+                self._write(key, (data,), made)
             except BlobUnreadable as error:
                 refused = refused or error
         if refused is not None:
             raise refused
+
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Blobs.write_stream`."""
+        self._write(key, pieces, set())
 
     def delete(self, key: str) -> None:
         """See `Blobs.delete`. A link is removed, never what it points to; folders stay."""
@@ -205,7 +228,7 @@ class FolderBlobs:
             if error.errno not in _ABSENT:
                 raise self._write_error(error, key) from error
 
-    def _names(self, folder: str, begin: str) -> Iterator[str | BlobError]:
+    def _names(self, folder: str, begin: str) -> Iterator[str | Unlisted]:
         """Keys directly in `folder`, in the order of the keys below: folders end in `/`."""
         names = []
         try:
@@ -219,21 +242,28 @@ class FolderBlobs:
                     if ending is not None:
                         names.append(name + ending)
         except OSError as error:
-            if error.errno not in _ABSENT:
-                yield self._read_error(error, folder)
+            if error.errno == errno.ENAMETOOLONG:
+                yield self._too_long(folder)
+            elif error.errno not in _ABSENT:
+                yield Unlisted(key=folder, message=self._read_error(error, folder).message)
         names.sort()
         for name in names:
             if _NOT_UTF8.search(name):
-                where = self._shown(folder + name.rstrip("/"))
-                yield BlobUnreadable(f"{where} can't be read: its name isn't UTF-8; rename it")
+                where = self.shown(folder + name.rstrip("/"))
+                why = f"{where} can't be read: its name isn't UTF-8; rename it"
+                yield Unlisted(key=folder + name, message=why)
             else:
                 yield folder + name
 
-    def _stat_or_error(self, key: str) -> Blob | BlobError:
+    def _stat_if_there(self, key: str) -> Iterator[Blob | Unlisted]:
         try:
-            return self.stat(key)
+            yield self.stat(key)
+        except BlobNotFound as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG:
+                yield self._too_long(key)
         except BlobError as error:
-            return error
+            yield Unlisted(key=key, message=error.message)
 
     def _open(self, key: str) -> tuple[int, os.stat_result]:
         """The regular file at `key`, never waiting for a writer, never outside the root."""
@@ -243,12 +273,12 @@ class FolderBlobs:
             file = self._opened(path, key)
         except OSError as error:
             if error.errno in _NO_FILE:
-                raise BlobUnreadable(_odd(self._shown(key), 0)) from error
+                raise BlobUnreadable(_odd(self.shown(key), 0)) from error
             raise self._read_error(error, key) from error
         status = os.fstat(file)
         if not modes.S_ISREG(status.st_mode):
             os.close(file)
-            raise BlobUnreadable(_odd(self._shown(key), status.st_mode))
+            raise BlobUnreadable(_odd(self.shown(key), status.st_mode))
         return file, status
 
     def _opened(self, path: str, key: str) -> int:
@@ -262,14 +292,13 @@ class FolderBlobs:
     def _target(self, link: str, key: str) -> str:
         target = os.path.realpath(link)
         if not self._holds(target):
-            raise BlobUnreadable(f"{self._shown(key)} can't be read: a link out of {self._root}")
+            raise BlobUnreadable(f"{self.shown(key)} can't be read: {self._out()}")
         if not os.path.lexists(target):
-            raise BlobUnreadable(f"{self._shown(key)} can't be read: a link to nothing")
+            raise BlobUnreadable(f"{self.shown(key)} can't be read: a link to nothing")
         return target
 
     def _holds(self, real: str) -> bool:
-        root = os.path.realpath(self._root)
-        return real == root or real.startswith(root.rstrip("/") + "/")
+        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self._within)
 
     def _check_inside(self, folder: str, *, writing: bool) -> None:
         """Raise BlobUnreadable when a link on the way to `folder` leads out of the root."""
@@ -284,10 +313,13 @@ class FolderBlobs:
                 return  # what follows meets the same error and names it
             if linked and not self._holds(os.path.realpath(path)):
                 done = "written" if writing else "read"
-                shown = self._shown(folder)
-                raise BlobUnreadable(f"{shown} can't be {done}: a link out of {self._root}")
+                shown = self.shown(folder)
+                raise BlobUnreadable(f"{shown} can't be {done}: {self._out()}")
 
-    def _write(self, key: str, data: bytes, made: set[str]) -> None:
+    def _out(self) -> str:
+        return f"a link out of {', '.join(map(_legible, self._within))}"
+
+    def _write(self, key: str, pieces: Iterable[bytes], made: set[str]) -> None:
         path = self._path(key, writing=True)
         folder = key.rpartition("/")[0]
         temporary = f"{self._base}{folder}/{self._temporary}{next(self._numbers)}"
@@ -297,7 +329,7 @@ class FolderBlobs:
                 _make_folders(self._base + folder)
                 made.add(folder)
             try:
-                _write_new(temporary, data)
+                _write_new(temporary, pieces)
                 os.replace(temporary, path)
             except BaseException:
                 with suppress(OSError):
@@ -324,25 +356,26 @@ class FolderBlobs:
                     del self._digests[next(iter(self._digests))]
         return etag
 
+    def _too_long(self, key: str) -> Unlisted:
+        why = f"{self.shown(key)} can't be read: its path is too long"
+        return Unlisted(key=key, message=why)
+
     def _path(self, key: str, *, writing: bool) -> str:
         if _UNSAYABLE.search(key):
             done = "written" if writing else "read"
             raise BlobUnreadable(f'"{_legible(key)}" can\'t be {done}: it is no name of a file')
         return self._base + key
 
-    def _shown(self, key: str) -> str:
-        return _legible(self._base + key)
-
     def _read_error(self, error: OSError, key: str) -> BlobError:
         if error.errno in _ABSENT:
-            return BlobNotFound(f"{self._shown(key)} isn't there")
-        reason = f"{self._shown(key)} can't be read: {_reason(error)}"
+            return BlobNotFound(f"{self.shown(key)} isn't there")
+        reason = f"{self.shown(key)} can't be read: {_reason(error)}"
         return BlobStoreUnavailable(reason) if _is_general(error) else BlobUnreadable(reason)
 
     def _write_error(self, error: OSError, key: str) -> BlobError:
         if error.errno in _NO_WRITES:
             return BlobStoreUnavailable(_NO_WRITES[error.errno].format(root=_legible(self._root)))
-        reason = f"{self._shown(key)} can't be written: {_reason(error)}"
+        reason = f"{self.shown(key)} can't be written: {_reason(error)}"
         return BlobStoreUnavailable(reason) if _is_general(error) else BlobUnreadable(reason)
 
 
@@ -375,12 +408,13 @@ def _make_folders(path: str) -> None:
             os.mkdir(path)
 
 
-def _write_new(path: str, data: bytes) -> None:
+def _write_new(path: str, pieces: Iterable[bytes]) -> None:
     descriptor = os.open(path, _WRITE_FLAGS, 0o666)
     try:
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, memoryview(data)[written:])
+        for data in pieces:
+            written = os.write(descriptor, data)
+            while written < len(data):
+                written += os.write(descriptor, memoryview(data)[written:])
     finally:
         os.close(descriptor)
 

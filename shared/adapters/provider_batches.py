@@ -85,13 +85,20 @@ async def list_since(
 def _decoded(decoder: msgspec.json.Decoder[_T], content: bytes) -> _T:
     try:
         return decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unusable(f"the answer is not what the API gives: {error}") from error
 
 
 def _value(row: _Batch) -> ProviderBatch:
     if not row.id:
         raise Unusable("the answer is not what the API gives: a batch without id")
+    try:
+        return _batch_of(row)
+    except OverflowError as error:  # a time at either end of the calendar
+        raise Unusable(f"the answer is not what the API gives: {error}") from error
+
+
+def _batch_of(row: _Batch) -> ProviderBatch:
     counts = row.request_counts or _Counts()
     created_at = _aware(row.created_at)
     return ProviderBatch(

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ from shared.ports.blobs import (
     BlobNotFound,
     BlobStoreUnavailable,
     BlobUnreadable,
+    Unlisted,
 )
 
 if TYPE_CHECKING:
@@ -168,7 +170,11 @@ class S3Blobs:
         self._obstore = _Obstore(store)
         self._boto3 = _Boto3(bucket, client)
 
-    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+    def shown(self, key: str) -> str:
+        """See `Blobs.shown`."""
+        return escaped(f"s3://{self._bucket}/{key}")
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         """See `Blobs.list`. Raises BlobStoreUnavailable. S3 sorts by UTF-8, which is `str`'s order.
 
         botocore asks for URL-encoded keys, which XML could not hold otherwise, and decodes them.
@@ -177,7 +183,7 @@ class S3Blobs:
             return
         paginator = self._client.get_paginator("list_objects_v2")
         try:
-            for page in paginator.paginate(Bucket=self._bucket, Prefix=prefix):
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=prefix, StartAfter=after):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield Blob(
@@ -194,6 +200,14 @@ class S3Blobs:
         """See `Blobs.stat`."""
         speaker = self._speaker(key, "read")
         return self._asked(key, "read", lambda: speaker.head(key))
+
+    def exists(self, key: str) -> bool:
+        """See `Blobs.exists`."""
+        try:
+            self.stat(key)
+        except (BlobNotFound, BlobUnreadable):
+            return False
+        return True
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
@@ -263,6 +277,35 @@ class S3Blobs:
         if failed is not None:
             raise failed
 
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Blobs.write_stream`. More than a part goes up in parts, which become the blob, all
+        at once, when the last is there; those of a process that died go by the bucket's rule."""
+        parts = _parts(pieces, PART_BYTES)
+        first = next(parts, b"")
+        if len(first) < PART_BYTES:
+            self.write_many([(key, first)])
+            return
+        self._speaker(key, "written")
+        self._asked(key, "written", lambda: self._upload(key, chain((first,), parts)))
+
+    def _upload(self, key: str, parts: Iterable[bytes]) -> None:
+        place = {"Bucket": self._bucket, "Key": key}
+        begun = self._client.create_multipart_upload(**place, ContentType=_content_type(key))
+        place["UploadId"] = begun["UploadId"]
+        try:
+            done = [
+                {
+                    "PartNumber": number,
+                    "ETag": self._client.upload_part(**place, PartNumber=number, Body=data)["ETag"],
+                }
+                for number, data in enumerate(parts, 1)
+            ]
+            self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": done})
+        except BaseException:
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**place)
+            raise
+
     def delete(self, key: str) -> None:
         """See `Blobs.delete`. obstore deletes through XML, which can't hold every key."""
         delete = self._client.delete_object
@@ -272,12 +315,12 @@ class S3Blobs:
 
     def _speaker(self, key: str, done: str) -> _Speaker:
         if not key or _SURROGATE.search(key):
-            raise BlobUnreadable(f"{self._shown(key)} can't be {done}: it is no name of an object")
+            raise BlobUnreadable(f"{self.shown(key)} can't be {done}: it is no name of an object")
         if len(key.encode()) > MAX_KEY_BYTES:
             if done == "written":
                 reason = f"its name is longer than {MAX_KEY_BYTES} bytes"
-                raise BlobUnreadable(f"{self._shown(key)} can't be written: {reason}")
-            raise BlobNotFound(f"{self._shown(key)} isn't there")
+                raise BlobUnreadable(f"{self.shown(key)} can't be written: {reason}")
+            raise BlobNotFound(f"{self.shown(key)} isn't there")
         return self._boto3 if _NOT_FOR_OBSTORE.search(key) else self._obstore
 
     def _asked(self, key: str, done: str, ask: Callable[[], T]) -> T:
@@ -302,10 +345,9 @@ class S3Blobs:
             return error
 
     def _write_or_error(self, key: str, data: bytes) -> BlobError | None:
-        content_type = _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
         try:
             speaker = self._speaker(key, "written")
-            self._asked(key, "written", lambda: speaker.put(key, data, content_type))
+            self._asked(key, "written", lambda: speaker.put(key, data, _content_type(key)))
         except BlobError as error:
             return error
         return None
@@ -313,7 +355,7 @@ class S3Blobs:
     def _fault(self, error: Exception, key: str, done: str) -> BlobError:
         """The one place where errors of both libraries become ours; their texts stay behind."""
         status, code = _answer(error, key)
-        shown = self._shown(key)
+        shown = self.shown(key)
         if status == 412:
             return BlobChanged(f"{shown} has changed")
         if status is None:
@@ -327,9 +369,6 @@ class S3Blobs:
         if status == 404:
             return BlobNotFound(f"{shown} isn't there")
         return BlobUnreadable(f"{shown} can't be {done}: {reason}")
-
-    def _shown(self, key: str) -> str:
-        return escaped(f"s3://{self._bucket}/{key}")
 
 
 def s3_blobs(bucket: str, *, client: Any, endpoint: str | None = None, retries: int = 6) -> S3Blobs:
@@ -365,6 +404,22 @@ def _answer(error: Exception, key: str) -> tuple[int | None, str | None]:
     # The text may begin with the key, which could look like an answer.
     found = _ANSWER.search(str(error).replace(f" {key}", "", 1))
     return (int(found[1]), found[2]) if found else (None, None)
+
+
+def _content_type(key: str) -> str:
+    return _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
+
+
+def _parts(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in parts of `size`; the last may be shorter, and is empty if nothing came."""
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        while len(buffer) >= size:
+            yield bytes(buffer[:size])
+            del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
 
 
 def _bare(etag: str | None) -> str:

@@ -25,6 +25,9 @@ class SimulatorApi:
         self._simulator = simulator
         self._clock = clock
 
+    async def ready(self) -> None:
+        """Always."""
+
     async def create(self, body: Body, *, betas: Sequence[str]) -> ProviderBatch:
         """Submit a batch."""
         content = b"".join(body.chunks())

@@ -37,7 +37,8 @@ CREATE TABLE documents (
 ) WITHOUT ROWID;
 CREATE INDEX documents_waiting ON documents (job, grp, place, path, size)
   WHERE status = 'waiting';
-CREATE INDEX documents_by_status ON documents (job, status, path);
+CREATE INDEX documents_counted ON documents (job, grp, status);
+CREATE INDEX documents_failed ON documents (job, path) WHERE status = 'failed';
 CREATE TABLE groups (
   job TEXT NOT NULL, name TEXT NOT NULL, rev INTEGER NOT NULL, record TEXT NOT NULL,
   PRIMARY KEY (job, name)

@@ -108,11 +108,13 @@ class SqliteStore:
             key=lambda document: (document.path,),
         )
 
-    def count(self, job: JobName) -> dict[DocumentStatus, int]:
-        rows = self._file.rows(
-            "SELECT status, count(*) FROM documents WHERE job = ? GROUP BY status", (job,)
-        )
-        return dict.fromkeys(DocumentStatus, 0) | {DocumentStatus(at): many for at, many in rows}
+    def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
+        counts: dict[str, dict[DocumentStatus, int]] = {}
+        for group, status, many in self._file.rows(
+            "SELECT grp, status, count(*) FROM documents WHERE job = ? GROUP BY grp, status", (job,)
+        ):
+            counts.setdefault(group, {})[DocumentStatus(status)] = many
+        return counts
 
     def groups(self, job: JobName | None = None) -> Iterator[Group]:
         if job is None:

@@ -14,6 +14,7 @@ from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.results import Reading, settle_documents
 from shared.app.settle import settle
+from shared.app.slices import slices
 from shared.app.submit import declare_pause, lift_pause
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
@@ -28,7 +29,6 @@ from shared.ports.batch_api import NotFound, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
 DEFAULT_MAX_ATTEMPTS = 3
-_SLICE = 500
 _PATIENCE = 12
 """How often a stream that ended well is read anew, over two hours, before lines that it lacks
 count as lost. Asking again costs nothing; giving up means paying again."""
@@ -195,8 +195,8 @@ def _give_back_excluded(deps: Deps, reading: Reading) -> None:
 
 
 def _fail_missing(deps: Deps, reading: Reading, missing: list[int]) -> None:
-    for start in range(0, len(missing), _SLICE):
-        _fail_slice(deps, reading, missing[start : start + _SLICE])
+    for part in slices(missing):
+        _fail_slice(deps, reading, part)
 
 
 def _fail_slice(deps: Deps, reading: Reading, missing: list[int]) -> None:

@@ -42,12 +42,12 @@ class Ready:
     input: RenderInput
 
 
-Content = Ready | Failure
+Read = Ready | Failure
 
 
 def read_contents(
     deps: Deps, documents: Iterable[Document], recipe: Recipe
-) -> Iterator[tuple[Document, Content]]:
+) -> Iterator[tuple[Document, Read]]:
     """Read each document, in the order given, a bounded amount ahead.
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
@@ -55,7 +55,7 @@ def read_contents(
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else _UNKNOWN_CONTEXT
     rows = _RowReader(deps.documents)
-    for part in _slices(documents):
+    for part in _read_ahead(documents):
         for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
             if is_row:
                 for document in run:
@@ -64,7 +64,7 @@ def read_contents(
                 yield from _read_files(deps.documents, list(run), context)
 
 
-def _slices(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
     part: list[Document] = []
     size = 0
     for document in documents:
@@ -79,7 +79,7 @@ def _slices(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 def _read_files(
     blobs: Blobs, documents: list[Document], context: int
-) -> Iterator[tuple[Document, Content]]:
+) -> Iterator[tuple[Document, Read]]:
     limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
     fit = [document for document in documents if document.content.size <= limit]
     contents = iter(blobs.read_many([document.content.source for document in fit]))
@@ -98,7 +98,7 @@ def _read_files(
             yield document, _checked(_file(document, data), context)
 
 
-def _file(document: Document, data: bytes) -> Content:
+def _file(document: Document, data: bytes) -> Read:
     try:
         text = decode(data).text
     except Unreadable as error:
@@ -112,7 +112,7 @@ def _file(document: Document, data: bytes) -> Content:
     )
 
 
-def _checked(content: Content, context: int) -> Content:
+def _checked(content: Read, context: int) -> Read:
     if isinstance(content, Ready):
         why = too_large(len(content.input.text), context)
         if why is not None:
@@ -145,7 +145,7 @@ class _RowReader:
         self._start = 0
         self._headers: dict[tuple[str, str], tuple[str, ...]] = {}
 
-    def read(self, document: Document) -> Content:
+    def read(self, document: Document) -> Read:
         """One row as a document: `text` is its text column, or all of its columns."""
         place = document.content.row
         if place is None:

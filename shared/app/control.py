@@ -1,37 +1,60 @@
 """What a person asks of a job that exists: try failures again, or cancel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.slices import slices
 from shared.app.submit import abandon
 from shared.domain.batch import BatchEvent, BatchStatus, after
 from shared.domain.document import Document, Failure, failed, requeued
 from shared.domain.ids import JobName
 from shared.domain.policy import EVER
+from shared.domain.spend import HELD
 from shared.ports.batch_api import ApiError
 from shared.ports.store import StaleWrite
 
-_SLICE = 500
 _MANY = 1_000_000
-_REFUSED_AT_SIGHT = frozenset({"invalid_name", "invalid_manifest", "no_job"})
+_REFUSED_AT_SIGHT = frozenset(
+    {"invalid_name", "invalid_manifest", "no_job", "duplicate_path", "unreadable_folder"}
+)
 """Failures that only a new look at the input can mend."""
+
+_BEFORE_SENDING = frozenset({"template_error", "document_too_large", "request_too_large", HELD})
+"""Failures of a document and its recipe that cost nothing to look into again."""
 
 
 def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
     """Let failed documents wait again: those worth retrying, with `final` all; says how many."""
+    return _requeue(
+        deps,
+        job,
+        lambda document, failure: (
+            not document.stands_for_a_row
+            and failure.type not in _REFUSED_AT_SIGHT
+            and (final or failure.retryable)
+        ),
+    )
+
+
+def requeue_unsent(deps: Deps, job: JobName) -> int:
+    """Let wait again what failed by its recipe before it was sent: the recipe may be another."""
+    return _requeue(
+        deps,
+        job,
+        lambda _, failure: failure.custom_id is None and failure.type in _BEFORE_SENDING,
+    )
+
+
+def _requeue(deps: Deps, job: JobName, wanted: Callable[[Document, Failure], bool]) -> int:
     chosen = (
         document
         for document in deps.store.failed(job)
-        if not document.stands_for_a_row
-        and document.failure is not None
-        and document.failure.type not in _REFUSED_AT_SIGHT
-        and (final or document.failure.retryable)
+        if document.failure is not None and wanted(document, document.failure)
     )
     count = 0
-    for part in _slices(chosen):
+    for part in slices(chosen):
         documents = [requeued(document, now=deps.clock()) for document in part]
         open_groups_of(deps.store, documents, now=deps.clock(), ready=True)
         mark_stale(deps.store, job)
@@ -71,7 +94,7 @@ def fail_waiting(deps: Deps, job: JobName) -> None:
     """End what waits as canceled, so that nothing more is submitted until `retry`."""
     failure = Failure(type="canceled", message="canceled before it was submitted", retryable=True)
     for group in list(deps.store.groups(job)):
-        for part in _slices(deps.store.waiting(job, group.name)):
+        for part in slices(deps.store.waiting(job, group.name)):
             mark_stale(deps.store, job)
             deps.store.swap_documents(
                 [failed(document, failure, now=deps.clock()) for document in part]
@@ -81,12 +104,7 @@ def fail_waiting(deps: Deps, job: JobName) -> None:
 def forget_unsent(deps: Deps, job: JobName) -> None:
     """Forget what waits and was never submitted: the person said no to paying for it."""
     for group in list(deps.store.groups(job)):
-        for part in _slices(deps.store.waiting(job, group.name)):
+        for part in slices(deps.store.waiting(job, group.name)):
             unsent = [d for d in part if d.reported_digest is None and d.attempts == 0]
             deps.store.delete_documents(unsent)
             mark_stale(deps.store, job)
-
-
-def _slices(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    while part := list(islice(documents, _SLICE)):
-        yield part

@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from shared.app.collect import Collected, collect
+from shared.app.collect import collect
 from shared.app.deps import Deps
 from shared.app.poll import poll
-from shared.app.publish import publish
+from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
 from shared.app.submit import lift_pause, submit
 from shared.domain.batch import LIVE, BatchStatus
-from shared.domain.ids import JobName
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
 from shared.ports.batch_api import Unavailable
@@ -27,7 +26,6 @@ class CredentialsRefused(Exception):
 
 async def drive(
     deps: Deps,
-    job: JobName,
     *,
     sleep: Callable[[float], Awaitable[None]],
     submitting: bool = True,
@@ -35,7 +33,8 @@ async def drive(
 ) -> None:
     """Bring the job to its end: every document a report or a failure, every batch closed.
 
-    Without `waiting`, returns once all that can be submitted now is. Raises CredentialsRefused.
+    Without `waiting`, returns after one round: all that can be submitted now is, and what has ended
+    is collected. Raises CredentialsRefused.
     Assumes to be the only process on this state, so it takes over what a dead one held.
     """
     _forget_old_pause(deps)
@@ -43,19 +42,20 @@ async def drive(
     first = True
     while True:
         if submitting:
-            done = await submit(deps, everything=first)
+            done = await submit(deps, take_over=first)
             _check_credentials(done.pause)
-        if not waiting:
-            return
         polled = await poll(deps)
         if polled.unavailable is not None:
             _check_key(polled.unavailable)
         due_by = deps.clock() + (EVER if first else timedelta(0))
         for batch in deps.store.due(BatchStatus.ENDED, now=due_by, limit=_ENDED_AT_ONCE):
-            if await collect(deps, batch.id, take_over=first) is Collected.DONE:
-                publish(deps, job)
+            await collect(deps, batch.id, take_over=first)
+        for stale in list(deps.store.stale_jobs()):
+            publish_if_due(deps, stale)
         await reconcile(deps)
         first = False
+        if not waiting:
+            return
         wake = _next_look(deps, submitting=submitting)
         if wake is None:
             return
@@ -74,8 +74,9 @@ def _next_look(deps: Deps, *, submitting: bool) -> datetime | None:
         for batch in deps.store.due(status, now=far, limit=1)
         if submitting or status is not BatchStatus.PLANNED
     ]
-    if submitting and next(deps.store.groups(), None) is not None:
-        times.append(max(held_until, deps.clock() + _RETRY_SOON))
+    if submitting:
+        soon = max(held_until, deps.clock() + _RETRY_SOON)
+        times += [max(soon, group.next_at or soon) for group in deps.store.groups()]
     return min(times, default=None)
 
 

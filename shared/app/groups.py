@@ -42,6 +42,7 @@ def open_group(
                 touched=now,
                 ready=group.ready or ready,
                 drained=group.drained and not ready,
+                next_at=None if ready else group.next_at,
             )
         try:
             store.swap_group(group)
@@ -64,7 +65,7 @@ def mark_stale(store: Store, name: JobName) -> None:
     Called before a change, for the crash that may follow, and after it, for a publish in between:
     that one finds the revision raised and leaves the mark.
     """
-    _change_job(store, name, lambda job: replace(job, stale=True))
+    change_job(store, name, lambda job: replace(job, stale=True))
 
 
 def set_problem(store: Store, name: JobName, problem: Failure | None) -> None:
@@ -72,10 +73,11 @@ def set_problem(store: Store, name: JobName, problem: Failure | None) -> None:
 
     found = store.job(name)
     if (found.problem if found else None) != problem:
-        _change_job(store, name, lambda job: replace(job, stale=True, problem=problem))
+        change_job(store, name, lambda job: replace(job, stale=True, problem=problem))
 
 
-def _change_job(store: Store, name: JobName, change: Callable[[Job], Job]) -> None:
+def change_job(store: Store, name: JobName, change: Callable[[Job], Job]) -> None:
+    """Change what is remembered of a job, as it stands at the moment of the change."""
     while True:
         job = store.job(name) or Job(name=name, settings={})
         try:

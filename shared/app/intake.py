@@ -1,27 +1,47 @@
-"""Intake: what was seen in the input becomes documents that wait, once per version."""
+"""Intake: what was seen in the input becomes documents that wait, once per version.
+
+A path names one report, so it belongs to the first that had it, for as long as that is there: what
+comes under the same path from elsewhere is a failure under a name of its own, and nothing is lost.
+"""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from shared.app.deps import Deps
+from shared.app.gone import forget, forget_rows
 from shared.app.groups import mark_stale, open_group
-from shared.domain.document import Document, DocumentStatus, Failure, Sighting, sighted
+from shared.app.slices import SLICE
+from shared.domain.document import (
+    REPORT_MISSING,
+    Content,
+    Document,
+    DocumentStatus,
+    Failure,
+    Sighting,
+    report_lost,
+    sighted,
+    unchanged,
+)
 from shared.domain.ids import JobName
-
-_SLICE = 500
+from shared.domain.names import report_path, stand_in
+from shared.ports.blobs import BlobError, BlobNotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """How many of the documents seen are new, changed, as before, or can't be taken."""
+    """How many of the documents seen are new, changed, as before, or can't be taken.
+
+    `left` is the first that was not taken any more because time was over.
+    """
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
     unusable: int = 0
+    left: Sighting | None = None
 
     def __add__(self, other: "Taken") -> "Taken":
         return Taken(
@@ -29,34 +49,41 @@ class Taken:
             changed=self.changed + other.changed,
             unchanged=self.unchanged + other.unchanged,
             unusable=self.unusable + other.unusable,
+            left=other.left,
         )
 
 
 def take_in(
-    deps: Deps, job: JobName, sightings: Iterable[Sighting], *, ready: bool = False
+    deps: Deps,
+    job: JobName,
+    sightings: Iterable[Sighting],
+    *,
+    ready: bool = False,
+    until: datetime | None = None,
 ) -> Taken:
     """Take in what was seen, a slice at a time; safe to repeat, and to run beside itself.
 
-    With `ready` their groups are closed at once.
+    With `ready` their groups are closed at once. Something is taken even when the clock has passed
+    `until`, so that whoever goes on with what is left gets to an end.
     """
+    intake = _Intake(deps=deps, job=job, ready=ready)
     total = Taken()
-    manifests: dict[str, str] = {}
-    for part in _slices(sightings):
-        total += _take_slice(deps, job, part, ready=ready)
-        for sighting in part.values():
-            if sighting.content.row is not None:
-                manifests[sighting.content.source] = sighting.content.row.manifest_etag
-    for source, etag in manifests.items():
-        _forget_rows(deps, job, source=source, manifest_etag=etag)
+    begun = False
+    for part in _distinct(sightings):
+        if begun and until is not None and deps.clock() >= until:
+            return total + Taken(left=next(iter(part.values())))
+        total += intake.take(part)
+        begun = True
+    for source, etag in intake.manifests.items():
+        forget_rows(deps, job, source, etag)
     return total
 
 
-def _slices(sightings: Iterable[Sighting]) -> Iterator[dict[str, Sighting]]:
+def _distinct(sightings: Iterable[Sighting]) -> Iterator[dict[str, Sighting]]:
     """Runs of distinct paths, so that the second of two rows with one id meets the first stored."""
     pending: dict[str, Sighting] = {}
-    iterator = iter(sightings)
-    for sighting in iterator:
-        if sighting.path in pending or len(pending) >= _SLICE:
+    for sighting in sightings:
+        if sighting.path in pending or len(pending) >= SLICE:
             yield pending
             pending = {}
         pending[sighting.path] = sighting
@@ -64,114 +91,172 @@ def _slices(sightings: Iterable[Sighting]) -> Iterator[dict[str, Sighting]]:
         yield pending
 
 
-def _take_slice(deps: Deps, job: JobName, seen: dict[str, Sighting], *, ready: bool) -> Taken:
-    now = deps.clock()
-    result = Taken()
-    todo = seen
-    first = True
-    while todo:
-        known = deps.store.documents(job, todo.keys())
-        writes: list[Document] = []
-        duplicates: list[Sighting] = []
-        for path, sighting in todo.items():
+@dataclass(slots=True, kw_only=True)
+class _Intake:
+    """One pass over an input. `manifests` are those seen, with their etags."""
+
+    deps: Deps
+    job: JobName
+    ready: bool
+    manifests: dict[str, str] = field(default_factory=dict)
+    _etags: dict[str, str | None] = field(default_factory=dict)
+
+    def take(self, seen: dict[str, Sighting]) -> Taken:
+        """Take in one slice."""
+        for sighting in seen.values():
+            if sighting.content.row is not None:
+                self.manifests[sighting.content.source] = sighting.content.row.manifest_etag
+        result = Taken()
+        todo = seen
+        first = True
+        while todo:
+            known = self.deps.store.documents(self.job, todo.keys())
+            rivals = [
+                _rival(self.deps, sighting, known[path])
+                for path, sighting in todo.items()
+                if path in known and self._is_anothers(known[path], sighting)
+            ]
+            held = {path for path, _ in rivals}
+            writes = self._written(
+                {path: each for path, each in todo.items() if path not in held}, known
+            )
+            if first:
+                result = _tally(todo, known, writes, held)
+                first = False
+            lost = self._write(writes, known)
+            todo = {path: todo[path] for path in lost}
+            todo.update({sighting.path: sighting for _, sighting in rivals})
+        return result
+
+    def _written(
+        self, seen: dict[str, Sighting], known: dict[str, Document]
+    ) -> dict[str, Document]:
+        now = self.deps.clock()
+        writes: dict[str, Document] = {}
+        moved: list[Sighting] = []
+        for path, sighting in seen.items():
             before = known.get(path)
-            if before is not None and _same_row_id(before, sighting):
-                duplicates.append(_duplicate(sighting, before))
-                continue
-            after = sighted(before, sighting, job=job, now=now)
+            after = sighted(before, sighting, job=self.job, now=now)
+            if before is not None and before.latest.source != sighting.content.source:
+                moved.append(sighting)
+            if self.deps.policy.check_reports:
+                after = self._checked(before, after, now=now)
             if after is not None:
-                writes.append(after)
-        if first:
-            result += _tally(todo.values(), known, writes, len(duplicates))
-            first = False
-        written = {document.path for document in writes}
-        waiting = {
-            document.group
-            for document in [*writes, *(d for d in known.values() if d.path not in written)]
-            if document.status is DocumentStatus.WAITING
-        }
+                writes[path] = after
+        if moved:  # they were named as rivals once, while the first was still there
+            names = [_own_name(sighting) for sighting in moved]
+            forget(self.deps, self.deps.store.documents(self.job, names).values())
+        return writes
+
+    def _checked(
+        self, before: Document | None, after: Document | None, *, now: datetime
+    ) -> Document | None:
+        """A reported document as its report, which may have been removed or put back, has it."""
+        current = after or before
+        if current is None or before is None:
+            return after
+        lost = current.failure is not None and current.failure.type == REPORT_MISSING
+        if not lost and current.status is not DocumentStatus.REPORTED:
+            return after
+        name = self.deps.output_key(self.job, report_path(current.path))
+        if self.deps.reports.exists(name):
+            return unchanged(current) if lost else after
+        return after if lost else report_lost(current, now=now)
+
+    def _write(self, writes: dict[str, Document], known: dict[str, Document]) -> set[str]:
+        """Open the groups of what waits, then write; the paths that somebody else wrote."""
+        deps = self.deps
+        as_it_will_be = {**known, **writes}.values()
+        waiting = {d.group for d in as_it_will_be if d.status is DocumentStatus.WAITING}
         for name in sorted(waiting):
-            open_group(deps.store, job, name, now=now, ready=ready, quiet=deps.policy.index_lag / 4)
-        if writes:
-            mark_stale(deps.store, job)
-        lost = deps.store.swap_documents(writes)
-        if writes:
-            mark_stale(deps.store, job)
-        todo = {path: todo[path] for path in lost}
-        todo.update({sighting.path: sighting for sighting in duplicates})
-    return result
+            quiet = deps.policy.index_lag / 4
+            open_group(deps.store, self.job, name, now=deps.clock(), ready=self.ready, quiet=quiet)
+        if not writes:
+            return set()
+        mark_stale(deps.store, self.job)
+        lost = deps.store.swap_documents(list(writes.values()))
+        mark_stale(deps.store, self.job)
+        return lost
+
+    def _is_anothers(self, before: Document, sighting: Sighting) -> bool:
+        """Whether this path belongs to another document, which is still there."""
+        held, seen = before.latest, sighting.content
+        if held.source != seen.source:
+            return self._is_there(held)
+        return (
+            held.row is not None
+            and seen.row is not None
+            and held.row.manifest_etag == seen.row.manifest_etag
+            and held.row.line != seen.row.line
+            and sighting.failure is None
+        )
+
+    def _is_there(self, content: Content) -> bool:
+        """Whether the blob is there; a row, whether its manifest is as it was."""
+        source = content.source
+        if source not in self._etags:
+            try:
+                self._etags[source] = self.deps.documents.stat(source).etag
+            except BlobNotFound:
+                self._etags[source] = None
+            except BlobError:  # there, and for all that can be told unchanged
+                self._etags[source] = content.row.manifest_etag if content.row else ""
+        etag = self._etags[source]
+        return etag is not None and (content.row is None or content.row.manifest_etag == etag)
 
 
-def _same_row_id(before: Document, sighting: Sighting) -> bool:
-    """Whether another row of the same manifest has this id already."""
-    row, held = sighting.content.row, before.latest.row
-    return (
-        row is not None
-        and held is not None
-        and before.content.source == sighting.content.source
-        and held.manifest_etag == row.manifest_etag
-        and held.line != row.line
-        and sighting.failure is None
+def _own_name(sighting: Sighting) -> str:
+    """A path that only this sighting can have: no document's is absolute."""
+    row = sighting.content.row
+    if row is None:
+        return stand_in(f"/{sighting.content.source}")
+    return f"{sighting.manifest}:{row.line}"
+
+
+def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sighting]:
+    """The path that it can't have, and its failure."""
+    held, row = before.latest, sighting.content.row
+    same = held.source == sighting.content.source
+    place = "" if same else f" of {deps.documents.shown(held.source)}"
+    if row is None:
+        message = (
+            f"its report would take the place of that of {deps.documents.shown(held.source)}; "
+            "rename one of them, or give each its own output"
+        )
+    else:
+        line, first = row.line, held.row.line if held.row else 0
+        if same and line < first:
+            line, first = first, line
+        owner = f"line {first}{place}" if held.row else f"the document{place}"
+        message = (
+            f"line {line} has the id of {owner} again: {sighting.path!r}; give each row its own id"
+        )
+    etag = sighting.content.etag if row is None else f"{row.manifest_etag}:{row.line}"
+    type_ = "duplicate_path" if row is None else "duplicate_id"
+    own = replace(
+        sighting,
+        path=_own_name(sighting),
+        content=replace(sighting.content, etag=etag),
+        failure=Failure(type=type_, message=message),
     )
-
-
-def _duplicate(sighting: Sighting, before: Document) -> Sighting:
-    row, held = sighting.content.row, before.latest.row
-    line, first = (row.line if row else 0), (held.line if held else 0)
-    if line < first:
-        line, first = first, line
-    row_etag = row.manifest_etag if row else sighting.content.etag
-    message = (
-        f"line {line} has the id of line {first} again: {sighting.path!r}; give each row its own id"
-    )
-    return Sighting(
-        path=f"{sighting.manifest}:{line}",
-        group="",
-        content=replace(sighting.content, etag=f"{row_etag}:{line}"),
-        failure=Failure(type="duplicate_id", message=message),
-    )
+    return sighting.path, own
 
 
 def _tally(
-    seen: Iterable[Sighting],
+    seen: dict[str, Sighting],
     known: dict[str, Document],
-    writes: list[Document],
-    duplicates: int,
+    writes: dict[str, Document],
+    rivals: set[str],
 ) -> Taken:
-    written = {document.path for document in writes}
     new = changed = unchanged = unusable = 0
-    for sighting in seen:
-        before = known.get(sighting.path)
-        if sighting.failure is not None:
+    for path, sighting in seen.items():
+        before = known.get(path)
+        if sighting.failure is not None or path in rivals:
             unusable += 1
         elif before is None:
             new += 1
-        elif sighting.path in written and before.content.etag != sighting.content.etag:
+        elif path in writes and before.content.etag != sighting.content.etag:
             changed += 1
         else:
             unchanged += 1
-    return Taken(
-        new=new, changed=changed, unchanged=unchanged - duplicates, unusable=unusable + duplicates
-    )
-
-
-def _is_outdated(document: Document, manifest_etag: str) -> bool:
-    """Whether a failure speaks of a manifest, or of a row of it, as it was before."""
-    row, failure = document.content.row, document.failure
-    if row is None:
-        return failure is not None and failure.type == "invalid_manifest"
-    return document.stands_for_a_row and row.manifest_etag != manifest_etag
-
-
-def _forget_rows(deps: Deps, job: JobName, *, source: str, manifest_etag: str) -> None:
-    """Forget what was wrong with rows of a former version of a manifest."""
-    failed = deps.store.failed(job)
-    while part := list(islice(failed, _SLICE)):
-        gone = [
-            document
-            for document in part
-            if document.content.source == source and _is_outdated(document, manifest_etag)
-        ]
-        if gone:
-            deps.store.delete_documents(gone)
-            mark_stale(deps.store, job)
+    return Taken(new=new, changed=changed, unchanged=unchanged, unusable=unusable)

@@ -5,15 +5,17 @@ from its list.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from decimal import Decimal
 
 import msgspec
 
-from shared.app.contents import Content, read_contents
+from shared.app.candidates import still
+from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.slices import SLICE, slices
 from shared.app.spool import FRAME_BYTES, Spool
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
@@ -25,13 +27,14 @@ from shared.domain.document import (
     released,
     unchanged,
 )
+from shared.domain.estimate import most_one_costs
 from shared.domain.group import Group
 from shared.domain.ids import CustomId, custom_id
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
+from shared.domain.spend import committed, held_message
 
 _ENCODE = msgspec.json.Encoder().encode
-_SLICE = 500
 NO_REV = 0
 """In `Plan.revs`: the place isn't to be claimed."""
 
@@ -59,31 +62,52 @@ class Plan:
         self.add(member, NO_REV, "", b"")
 
 
-def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[Batch, Plan] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full:
+    """Nothing could be planned, as the next document may cost more than the job may still."""
+
+    message: str
+
+
+def plan_batch(
+    deps: Deps, group: Group, recipe: Recipe, spool: Spool
+) -> tuple[Batch, Plan] | Full | None:
     """Plan the group's next batch up to the limits of one; None when nothing is left to send."""
     batch_id = deps.new_batch_id()
     requests = _Requests(deps, recipe)
     plan = Plan(spool=spool)
+    most = deps.policy.most_requests(recipe.max_tokens)
+    taken = Decimal(0)
+    if recipe.max_cost is not None:
+        taken = committed(deps.store.batches(group.job))
+    cost = Decimal(0)
+    full: Full | None = None
     settled: list[Document] = []
-    waiting = _really_waiting(deps, group)
+    found = deps.store.waiting(group.job, group.name)
+    waiting = still(deps, group.job, found, DocumentStatus.WAITING)
     for document, content in read_contents(deps, waiting, recipe):
         name = custom_id(document.path, len(plan.members), batch_id)
         made = requests.make(document, content, name)
         if isinstance(made, Document):
             settled.append(made)
-            if len(settled) >= _SLICE:
+            if len(settled) >= SLICE:
                 _settle_early(deps, settled)
                 settled = []
             continue
         digest, request = made
         if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
             break
+        may_cost = most_one_costs(recipe, deps.catalog, len(request)) or Decimal(0)
+        if recipe.max_cost is not None and taken + cost + may_cost > recipe.max_cost:
+            full = Full(message=held_message(most=may_cost, max_cost=recipe.max_cost, taken=taken))
+            break
+        cost += may_cost
         plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
-        if len(plan.members) >= deps.policy.max_batch_requests:
+        if len(plan.members) >= most:
             break
     _settle_early(deps, settled)
     if not plan.members:
-        return None
+        return full
     now = deps.clock()
     batch = Batch(
         id=batch_id,
@@ -96,24 +120,11 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         inference_geo=recipe.inference_geo,
         status=BatchStatus.PLANNED,
         size=len(plan.members),
+        cost_at_most=cost,
         planned_at=now,
         next_at=now + deps.policy.lease,
     )
     return deps.store.plan(batch, plan.members), plan
-
-
-def _really_waiting(deps: Deps, group: Group) -> Iterator[Document]:
-    """The group's waiting documents by their rows: the index may still show what was claimed."""
-    found = deps.store.waiting(group.job, group.name)
-    if not deps.policy.index_lag:
-        yield from found
-        return
-    while part := list(islice(found, _SLICE)):
-        rows = deps.store.documents(group.job, [document.path for document in part])
-        for candidate in part:
-            document = rows.get(candidate.path)
-            if document is not None and document.status is DocumentStatus.WAITING:
-                yield document
 
 
 def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
@@ -121,8 +132,7 @@ def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
     plan = Plan(spool=spool)
     requests = _Requests(deps, recipe)
     members = deps.store.members(batch.id)
-    for start in range(0, len(members), _SLICE):
-        part = members[start : start + _SLICE]
+    for part in slices(members):
         known = deps.store.documents(batch.job, [member.path for member in part])
         usable = {
             path: document
@@ -168,7 +178,7 @@ class _Requests:
         self._renderer = Renderer(recipe)
 
     def make(
-        self, document: Document, content: Content, name: CustomId
+        self, document: Document, content: Read, name: CustomId
     ) -> Document | tuple[str, bytes]:
         """The digest and the encoded request, or the document as it ends without one."""
         now = self.deps.clock()

@@ -1,22 +1,22 @@
 """Publish: `failures.jsonl` and `summary.json`, derived whole from the state each time."""
 
 from collections.abc import Iterator
-from contextlib import suppress
-from itertools import islice
 
 from msgspec.structs import replace
 
+from shared.app.candidates import still
 from shared.app.deps import Deps
+from shared.app.groups import change_job
 from shared.app.sightings import RECIPE_NAME
-from shared.domain.document import Document, DocumentStatus
+from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
+from shared.domain.job import Job
+from shared.domain.polling import affordable
 from shared.domain.report import render_failure
 from shared.domain.summary import Summary, render_summary, summarize
-from shared.ports.store import StaleWrite
 
 FAILURES = "failures.jsonl"
 SUMMARY = "summary.json"
-_SLICE = 500
 
 
 def publish(deps: Deps, name: JobName) -> Summary:
@@ -24,40 +24,35 @@ def publish(deps: Deps, name: JobName) -> Summary:
 
     A change meanwhile leaves the job marked stale, and so does a failure that the index hides yet.
     """
-    job = deps.store.job(name)
+    began = deps.clock()
+    before = deps.store.job(name)
     summary = summary_of(deps, name)
-    lines = [
-        render_failure(document.path, document.failure)
-        for document in _really_failed(deps, name)
-        if document.failure is not None
-    ]
-    is_whole = len(lines) == summary.documents[DocumentStatus.FAILED]
-    if job is not None and job.problem is not None:
-        lines.insert(0, render_failure(RECIPE_NAME, job.problem))
-    deps.reports.write_many(
-        [
-            (deps.output_key(name, FAILURES), b"".join(line + b"\n" for line in lines)),
-            (deps.output_key(name, SUMMARY), render_summary(summary)),
-        ]
-    )
-    if job is not None and job.stale and is_whole:
-        with suppress(StaleWrite):
-            deps.store.swap_job(replace(job, stale=False))
+    failures = _Failures(deps, name, before)
+    deps.reports.write_stream(deps.output_key(name, FAILURES), failures)
+    deps.reports.write_many([(deps.output_key(name, SUMMARY), render_summary(summary))])
+    ended = deps.clock()
+    is_whole = failures.count == summary.documents[DocumentStatus.FAILED]
+
+    def published(job: Job) -> Job:
+        return replace(
+            job,
+            stale=job.stale and not (is_whole and before is not None and job.rev == before.rev),
+            published_at=ended,
+            publishing_s=max((ended - began).total_seconds(), 0.0),
+        )
+
+    change_job(deps.store, name, published)
     return summary
 
 
-def _really_failed(deps: Deps, name: JobName) -> Iterator[Document]:
-    """The job's failed documents by their rows: the index may still show what waits again."""
-    found = deps.store.failed(name)
-    if not deps.policy.index_lag:
-        yield from found
-        return
-    while part := list(islice(found, _SLICE)):
-        rows = deps.store.documents(name, [document.path for document in part])
-        for candidate in part:
-            document = rows.get(candidate.path)
-            if document is not None and document.status is DocumentStatus.FAILED:
-                yield document
+def publish_if_due(deps: Deps, job: Job) -> bool:
+    """Publish unless that would be most of what is done: a job of a million takes a minute."""
+    if job.published_at is not None and not affordable(
+        ago=(deps.clock() - job.published_at).total_seconds(), took=job.publishing_s
+    ):
+        return False
+    publish(deps, job.name)
+    return True
 
 
 def summary_of(deps: Deps, name: JobName) -> Summary:
@@ -68,3 +63,23 @@ def summary_of(deps: Deps, name: JobName) -> Summary:
         batches=deps.store.batches(name),
         now=deps.clock(),
     )
+
+
+class _Failures:
+    """The lines of `failures.jsonl`, counted as they are made."""
+
+    def __init__(self, deps: Deps, name: JobName, job: Job | None) -> None:
+        self._deps = deps
+        self._name = name
+        self._problem = job.problem if job else None
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.count = 0
+        if self._problem is not None:
+            yield render_failure(RECIPE_NAME, self._problem) + b"\n"
+        found = self._deps.store.failed(self._name)
+        for document in still(self._deps, self._name, found, DocumentStatus.FAILED):
+            if document.failure is not None:
+                self.count += 1
+                yield render_failure(document.path, document.failure) + b"\n"

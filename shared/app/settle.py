@@ -4,13 +4,16 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.slices import slices
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
-from shared.domain.document import Document, DocumentStatus, Failure, failed, released
+from shared.domain.document import Document, DocumentStatus, failed, released
 from shared.domain.ids import CustomId
 from shared.domain.polling import backoff
 
-_SLICE = 500
 _ROUNDS = 20
+_ALONG = 3
+"""How often a document is refused along with another that was named before it fails too: a batch
+of nothing but such requests would be sent as often as it has requests."""
 
 
 def settle(deps: Deps, batch: Batch) -> None:
@@ -19,18 +22,15 @@ def settle(deps: Deps, batch: Batch) -> None:
     The decision is saved in the batch's status already, so a crash in here is finished by the
     next who calls it, with the same result.
     """
-    failure = batch.failure if batch.status is BatchStatus.FAILING else None
-    members = deps.store.members(batch.id)
     mark_stale(deps.store, batch.job)
-    for start in range(0, len(members), _SLICE):
-        part = members[start : start + _SLICE]
-        ids = {member.path: member.custom_id for member in part}
-        paths = set(ids)
+    for part in slices(enumerate(deps.store.members(batch.id))):
+        places = {member.path: (place, member.custom_id) for place, member in part}
+        paths = set(places)
         for _ in range(_ROUNDS):
             held = _held(deps, batch, paths)
             if not held:
                 break
-            freed = [_freed(deps, document, failure, ids[document.path]) for document in held]
+            freed = [_freed(deps, batch, each, *places[each.path]) for each in held]
             waiting = [d for d in freed if d.status is DocumentStatus.WAITING]
             open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
             paths = deps.store.swap_documents(freed)
@@ -56,13 +56,13 @@ def _held(deps: Deps, batch: Batch, paths: set[str]) -> list[Document]:
 
 
 def _freed(
-    deps: Deps, document: Document, failure: Failure | None, custom_id: CustomId
+    deps: Deps, batch: Batch, document: Document, place: int, custom_id: CustomId
 ) -> Document:
     now = deps.clock()
-    if failure is None:
+    tried = document.attempts + 1
+    if batch.failure is None:
         return released(document, now=now)
-    return failed(
-        document,
-        replace(failure, custom_id=custom_id, attempts=document.attempts + 1),
-        now=now,
-    )
+    if batch.status is BatchStatus.FAILING or place == batch.blamed or tried >= _ALONG:
+        failure = replace(batch.failure, custom_id=custom_id, attempts=tried)
+        return failed(document, failure, now=now)
+    return released(document, now=now, attempts=tried)

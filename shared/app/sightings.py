@@ -1,8 +1,8 @@
-"""From a blob to what intake takes in: one document, or a document per row of a manifest."""
+"""From what a listing found to what intake takes in: one document, or a document per row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
@@ -12,60 +12,130 @@ from shared.domain.manifest import (
     Row,
     looks_like_array,
     manifest_kind,
+    read_header,
     rows,
 )
-from shared.domain.names import InvalidName, check_path, escaped
+from shared.domain.names import InvalidName, check_path, escaped, stand_in
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, Blobs
+from shared.ports.blobs import Blob, Blobs, BlobUnreadable, Unlisted
 
 RECIPE_NAME = "_recipe.md"
 READY_NAME = "_READY"
+_ROWS_LOOKED_AT = 1000
+_LISTED_CHARS = 300
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def is_marker(path: str) -> bool:
-    """Whether a name speaks to docmill instead of being a document."""
-    return path.rsplit("/", 1)[-1] in (RECIPE_NAME, READY_NAME)
+def is_document(path: str) -> bool:
+    """Whether what lies at `path` below a job is meant to be one: no marker, nothing hidden."""
+    *folders, name = path.split("/")
+    hidden = any(part.startswith(".") and part.strip(".") for part in (*folders, name))
+    return bool(name) and not hidden and name not in (RECIPE_NAME, READY_NAME)
 
 
-def sight(
-    blobs: Blobs, blob: Blob, path: str, *, recipe: Recipe | None, named_directly: bool = False
+def sightings_of(
+    blobs: Blobs,
+    found: Blob | Unlisted,
+    path: str,
+    *,
+    recipe: Recipe | None,
+    named_directly: bool = False,
+    start: RowPlace | None = None,
 ) -> Iterator[Sighting]:
-    """What is at `path` below the job. Raises InvalidManifest, BlobError while reading rows."""
+    """What is at `path` below the job, and what can't become a document as its failure.
+
+    With `start`, a manifest of that version is read from that row on. Raises BlobNotFound,
+    BlobChanged or BlobStoreUnavailable while one is read.
+    """
+    by = recipe.group_by if recipe else "folder"
+    if isinstance(found, Unlisted):
+        kind = "unreadable_folder" if found.key.endswith("/") else "unreadable"
+        # A name that isn't UTF-8 can't be stored, and whoever lists again finds it again.
+        content = Content(source=escaped(found.key), etag="", size=0)
+        yield _unusable(path, kind, found.message, content, by)
+        return
+    content = Content(source=found.key, etag=found.etag, size=found.size)
     try:
         check_path(path)
     except InvalidName as error:
-        yield unusable(path, "invalid_name", error.message, blob=blob)
+        yield _unusable(path, "invalid_name", error.message, content, by)
         return
+    try:
+        reader = _manifest_rows(blobs, found, path, named_directly=named_directly, start=start)
+        if reader is None:
+            yield Sighting(path=path, group=group_of(path, by, found.modified), content=content)
+            return
+        for row in _checked(recipe, reader, path):
+            yield _row(row, found, path, by)
+    except InvalidManifest as error:
+        yield _unusable(path, "invalid_manifest", str(error), content, by)
+    except BlobUnreadable as error:
+        yield _unusable(path, "unreadable", error.message, content, by)
+
+
+def columns_of(blobs: Blobs, blob: Blob, path: str, *, named_directly: bool = False) -> set[str]:
+    """The columns that the first rows of a manifest have; none for a document.
+
+    Raises BlobError while it is read.
+    """
+    try:
+        found = _manifest_rows(blobs, blob, path, named_directly=named_directly, start=None)
+        first = islice(found or (), _ROWS_LOOKED_AT)
+        return {name for row in first if isinstance(row, Row) for name in row.columns}
+    except InvalidManifest:
+        return set()
+
+
+def unplaced(blob: Blob, type_: str, why: str) -> Sighting:
+    """Something outside any job."""
+    content = Content(source=blob.key, etag=blob.etag, size=blob.size)
+    return _unusable(blob.key or "(empty key)", type_, why, content, "none")
+
+
+def _manifest_rows(
+    blobs: Blobs, blob: Blob, path: str, *, named_directly: bool, start: RowPlace | None
+) -> Iterator[Row | BrokenRow] | None:
+    """The rows, or None for a document."""
     kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=named_directly)
-    chunks: Iterator[bytes] = iter(())
-    if kind is not None:
-        chunks = blobs.chunks(blob.key, etag=blob.etag)
-        first = next(chunks, b"")
-        chunks = chain((first,), chunks)
-        if kind is ManifestKind.JSON and not looks_like_array(first):
-            kind = None
-    by = recipe.group_by if recipe else "folder"
     if kind is None:
-        content = Content(source=blob.key, etag=blob.etag, size=blob.size)
-        yield Sighting(path=path, group=group_of(path, by, blob.modified), content=content)
-        return
-    unchecked = kind is ManifestKind.CSV
-    for row in rows(kind, chunks):
-        if unchecked and isinstance(row, Row):
-            _check_columns(recipe, row, path)
+        return None
+    if start is not None and start.manifest_etag == blob.etag and start.offset:
+        header = None
+        if kind is ManifestKind.CSV:
+            header = read_header(blobs.chunks(blob.key, etag=blob.etag)).names
+        chunks = blobs.chunks(blob.key, etag=blob.etag, offset=start.offset)
+        return rows(kind, chunks, offset=start.offset, line=start.line, header=header)
+    chunks = blobs.chunks(blob.key, etag=blob.etag)
+    first = next(chunks, b"")
+    if kind is ManifestKind.JSON and not looks_like_array(first):
+        return None
+    return rows(kind, chain((first,), chunks))
+
+
+def _checked(
+    recipe: Recipe | None, found: Iterator[Row | BrokenRow], path: str
+) -> Iterator[Row | BrokenRow]:
+    """The same rows. Raises InvalidManifest where the first shows that all lack a column.
+
+    A CSV lacks a column in every row or in none; objects may differ, so each is rendered.
+    """
+    is_csv = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True) is ManifestKind.CSV
+    unchecked = recipe is not None and is_csv
+    for row in found:
+        if recipe is not None and unchecked and isinstance(row, Row):
+            missing = recipe.needs_columns - row.columns.keys()
+            if missing:
+                raise InvalidManifest(
+                    f"{path} has no column {_listed(sorted(missing))}, which the prompt of "
+                    f"{recipe.name} uses; it has {_listed(row.columns)}"
+                )
             unchecked = False
-        yield _row(row, blob, path, by)
+        yield row
 
 
-def _check_columns(recipe: Recipe | None, row: Row, path: str) -> None:
-    """A CSV lacks a column in every row or in none; objects may differ, so each is rendered."""
-    missing = recipe.needs_columns - row.columns.keys() if recipe else set()
-    if recipe is not None and missing:
-        raise InvalidManifest(
-            f"{path} has no column {', '.join(sorted(missing))}, which the prompt of "
-            f"{recipe.name} uses; it has {', '.join(row.columns)}"
-        )
+def _listed(names: Iterable[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= _LISTED_CHARS else f"{text[: _LISTED_CHARS - 1]}…"
 
 
 def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
@@ -73,40 +143,46 @@ def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
         message = row.message
         if f"line {row.line}" not in message:
             message = f"line {row.line}: {message}"
-        return _fault(blob, path, row.line, row.type, message)
+        return _fault(row, blob, path, by, failure=Failure(type=row.type, message=message))
     try:
         check_path(row.id)
     except InvalidName as error:
-        return _fault(blob, path, row.line, "invalid_id", f"line {row.line}: {error.message}")
-    place = RowPlace(manifest_etag=blob.etag, line=row.line, offset=row.offset, length=row.length)
+        failure = Failure(type="invalid_id", message=f"line {row.line}: {error.message}")
+        return _fault(row, blob, path, by, failure=failure)
     return Sighting(
         path=row.id,
         group=group_of(row.id, by, blob.modified, row.columns, manifest=path),
-        content=Content(source=blob.key, etag=row.digest, size=row.length, row=place),
+        content=Content(source=blob.key, etag=row.digest, size=row.length, row=_place(row, blob)),
         manifest=path,
     )
 
 
-def _fault(blob: Blob, path: str, line: int, type_: str, message: str) -> Sighting:
+def _fault(row: Row | BrokenRow, blob: Blob, path: str, by: str, *, failure: Failure) -> Sighting:
     """A row that can't become a document, under its place in the manifest."""
-    place = RowPlace(manifest_etag=blob.etag, line=line, offset=0, length=0)
-    content = Content(source=blob.key, etag=f"{blob.etag}:{line}", size=0, row=place)
-    failure = Failure(type=type_, message=message)
-    return Sighting(path=f"{path}:{line}", group="", content=content, failure=failure)
+    return Sighting(
+        path=f"{path}:{row.line}",
+        group=group_of(path, by, blob.modified),
+        content=Content(
+            source=blob.key, etag=f"{blob.etag}:{row.line}", size=0, row=_place(row, blob)
+        ),
+        failure=failure,
+        manifest=path,
+    )
 
 
-def unusable(path: str, type_: str, message: str, *, blob: Blob | None = None) -> Sighting:
+def _place(row: Row | BrokenRow, blob: Blob) -> RowPlace:
+    return RowPlace(manifest_etag=blob.etag, line=row.line, offset=row.offset, length=row.length)
+
+
+def _unusable(path: str, type_: str, message: str, content: Content, by: str) -> Sighting:
     """A name or a blob that can't be taken; it fails at once, and the others go on."""
-    shown = escaped(path)
+    shown = stand_in(path)
+    retryable = type_ == "unreadable"
     return Sighting(
         path=shown,
-        group="",
-        content=Content(
-            source=blob.key if blob else shown,
-            etag=blob.etag if blob else "",
-            size=blob.size if blob else 0,
-        ),
-        failure=Failure(type=type_, message=message, retryable=type_ == "unreadable"),
+        group=group_of(shown, by),
+        content=content,
+        failure=Failure(type=type_, message=message, retryable=retryable),
     )
 
 
@@ -125,4 +201,4 @@ def group_of(
         return modified.astimezone(UTC).date().isoformat()
     if columns is not None and by in columns and columns[by] is not None:
         return str(columns[by])[:200]
-    return (manifest or path).rpartition("/")[0]
+    return (manifest or path).rstrip("/").rpartition("/")[0]

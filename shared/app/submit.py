@@ -4,14 +4,19 @@ The order is what keeps every document from being lost or paid for twice: the li
 document is claimed, the intent is saved, and only then `create` is called, once.
 """
 
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, set_problem
-from shared.app.plan import NO_REV, Plan, plan_batch, spool_again
+from shared.app.plan import NO_REV, Full, Plan, plan_batch, spool_again
+from shared.app.room import is_over, wait_for_room
 from shared.app.settle import settle
+from shared.app.slices import slices
 from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
@@ -24,8 +29,9 @@ from shared.domain.recipe import Recipe
 from shared.ports.batch_api import ApiError, InDoubt, ProviderBatch, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
-_SLICE = 500
 _PLANNED_AT_ONCE = 100
+_AT_ONCE = 4
+"""Batches on their way at a time. Each has a spool of up to 256 MB on the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,28 +44,56 @@ class Submitted:
     refused: int = 0
     pause: Pause | None = None
 
+    def __add__(self, other: "Submitted") -> "Submitted":
+        return Submitted(
+            batches=self.batches + other.batches,
+            requests=self.requests + other.requests,
+            in_doubt=self.in_doubt + other.in_doubt,
+            refused=self.refused + other.refused,
+        )
+
 
 async def submit(
-    deps: Deps, *, until: datetime | None = None, everything: bool = False
+    deps: Deps, *, until: datetime | None = None, take_over: bool = False
 ) -> Submitted:
     """Send what is planned and what is ripe; no new batch is begun once the clock passes `until`.
 
-    Stops at the first pause: what is left stays planned or waiting. With `everything`, plans that
-    another process may hold are taken over; only for a home with a single process.
+    Some groups are sent side by side, as most of the time is the wait for an answer. Stops at the
+    first pause: what is left stays planned or waiting. With `take_over`, plans that another process
+    may hold are sent too; only for a home with a single process.
     """
-    done = Submitted()
-    due_by = deps.clock() + (EVER if everything else timedelta(0))
+    total = Submitted()
+    running: set[asyncio.Task[Submitted]] = set()
+    try:
+        for work in _works(deps, until, take_over=take_over):
+            # After a pause one batch is tried alone: it may be refused as well.
+            at_once = 1 if deps.store.pause() else _AT_ONCE
+            while len(running) >= at_once:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                total = sum((task.result() for task in done), total)
+            if _stop(deps, until):
+                break
+            running.add(asyncio.create_task(work()))
+    finally:
+        # Even when one failed: a create that is given up on the way would be a doubt.
+        rest = await asyncio.gather(*running, return_exceptions=True)
+    for each in rest:
+        if isinstance(each, BaseException):
+            raise each
+        total += each
+    return replace(total, pause=current_pause(deps))
+
+
+def _works(
+    deps: Deps, until: datetime | None, *, take_over: bool
+) -> Iterator[Callable[[], Coroutine[None, None, Submitted]]]:
+    """What there is to do: plans first, so that their documents are claimed before groups are
+    looked through."""
+    due_by = deps.clock() + (EVER if take_over else timedelta(0))
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
-        if _stop(deps, until):
-            return replace(done, pause=current_pause(deps))
-        with suppress(StaleWrite):  # somebody else brings this one on
-            done = await _resume(deps, batch, done)
+        yield partial(_resume, deps, batch)
     for group in list(deps.store.groups()):
-        if _stop(deps, until):
-            break
-        with suppress(StaleWrite):
-            done = await _submit_group(deps, group, done, until)
-    return replace(done, pause=current_pause(deps))
+        yield partial(_submit_group, deps, group, until)
 
 
 def current_pause(deps: Deps) -> Pause | None:
@@ -73,9 +107,10 @@ def _stop(deps: Deps, until: datetime | None) -> bool:
     return late or current_pause(deps) is not None
 
 
-async def _submit_group(
-    deps: Deps, group: Group, done: Submitted, until: datetime | None
-) -> Submitted:
+async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Submitted:
+    done = Submitted()
+    if group.next_at is not None and group.next_at > deps.clock():
+        return done
     try:
         recipe = deps.recipe(group.job)
     except NoRecipe as missing:
@@ -85,21 +120,29 @@ async def _submit_group(
     set_problem(deps.store, group.job, None)
     if not _ripe(deps, group, recipe):
         return done
-    while not _stop(deps, until):
-        with Spool(deps.spool_dir) as spool:
-            planned = plan_batch(deps, group, recipe, spool)
-            if planned is None:
-                _close_if_empty(deps, group)
-                break
-            batch, plan = planned
-            done = await _send(deps, batch, plan, done)
+    with suppress(StaleWrite):  # somebody else submits this one
+        while not _stop(deps, until):
+            with Spool(deps.spool_dir) as spool:
+                planned = plan_batch(deps, group, recipe, spool)
+                if planned is None:
+                    _close_if_empty(deps, group)
+                    break
+                if isinstance(planned, Full):
+                    wait_for_room(deps, group, planned)
+                    break
+                batch, plan = planned
+                if is_over(deps, recipe, group.job):  # somebody else planned at the same time
+                    abandon(deps, batch, "max_cost is taken by another batch")
+                    break
+                done += await _send(deps, batch, plan)
     return done
 
 
 def _ripe(deps: Deps, group: Group, recipe: Recipe) -> bool:
     if is_due(group, max_wait=recipe.max_wait, now=deps.clock()):
         return True
-    full = Load(documents=deps.policy.max_batch_requests, bytes=deps.policy.max_batch_bytes)
+    most = deps.policy.most_requests(recipe.max_tokens)
+    full = Load(documents=most, bytes=deps.policy.max_batch_bytes)
     load = deps.store.load(group.job, group.name, enough=full)
     return load.fills_a_batch(requests=full.documents, size=full.bytes)
 
@@ -119,24 +162,24 @@ def _close_if_empty(deps: Deps, group: Group) -> None:
             deps.store.close_group(group)
 
 
-async def _resume(deps: Deps, batch: Batch, done: Submitted) -> Submitted:
+async def _resume(deps: Deps, batch: Batch) -> Submitted:
     """Send a batch whose plan was saved earlier: it was put off, or its process died."""
-    try:
-        batch = deps.store.swap_batch(
-            after(batch, BatchEvent.TAKEN, next_at=deps.clock() + deps.policy.lease)
-        )
-    except StaleWrite:
-        return done
     try:
         recipe: Recipe | None = deps.recipe(batch.job)
     except NoRecipe:
         recipe = None
-    if recipe is None or recipe.fingerprint != batch.fingerprint:
-        abandon(deps, batch, "the recipe changed before it was sent")
-        return done
-    with Spool(deps.spool_dir) as spool:
-        plan = spool_again(deps, batch, recipe, spool)
-        return await _send(deps, batch, plan, done)
+    with suppress(StaleWrite):  # somebody else brings this one on
+        lease = deps.clock() + deps.policy.lease
+        batch = deps.store.swap_batch(after(batch, BatchEvent.TAKEN, next_at=lease))
+        if recipe is None or recipe.fingerprint != batch.fingerprint:
+            abandon(deps, batch, "the recipe changed before it was sent")
+            return Submitted()
+        if is_over(deps, recipe, batch.job):
+            abandon(deps, batch, "max_cost was lowered before it was sent")
+            return Submitted()
+        with Spool(deps.spool_dir) as spool:
+            return await _send(deps, batch, spool_again(deps, batch, recipe, spool))
+    return Submitted()
 
 
 def abandon(deps: Deps, batch: Batch, note: str) -> None:
@@ -144,26 +187,28 @@ def abandon(deps: Deps, batch: Batch, note: str) -> None:
     settle(deps, deps.store.swap_batch(after(batch, BatchEvent.ABANDONED, note=note)))
 
 
-async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submitted:
+async def _send(deps: Deps, batch: Batch, plan: Plan) -> Submitted:
+    try:
+        await deps.api.ready()
+    except Unavailable as error:
+        put_off(deps, batch, error, BatchEvent.TAKEN)
+        return Submitted()
     excluded = _claim(deps, batch, plan)
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
-        return done
+        return Submitted()
     body = plan.spool.body(excluded)
     now = deps.clock()
-    try:
-        batch = deps.store.swap_batch(
-            after(
-                batch,
-                BatchEvent.INTENDED,
-                excluded=bytes(excluded) if len(excluded) else b"",
-                body_size=body.length,
-                intent_at=now,
-                next_at=now + deps.policy.lease,
-            )
+    batch = deps.store.swap_batch(
+        after(
+            batch,
+            BatchEvent.INTENDED,
+            excluded=bytes(excluded) if len(excluded) else b"",
+            body_size=body.length,
+            intent_at=now,
+            next_at=now + deps.policy.lease,
         )
-    except StaleWrite:
-        return done
+    )
     deps.emit(
         "batch_submitting",
         batch=batch.id,
@@ -175,15 +220,15 @@ async def _send(deps: Deps, batch: Batch, plan: Plan, done: Submitted) -> Submit
         created = await deps.api.create(body, betas=batch.betas)
     except Refused as error:
         _refused(deps, batch, error)
-        return replace(done, refused=done.refused + 1)
+        return Submitted(refused=1)
     except Unavailable as error:
-        put_off(deps, batch, error)
-        return done
+        put_off(deps, batch, error, BatchEvent.DEFERRED)
+        return Submitted()
     except InDoubt as error:
         _doubt(deps, batch, error.message)
-        return replace(done, in_doubt=done.in_doubt + 1)
+        return Submitted(in_doubt=1)
     await _accepted(deps, batch, created)
-    return replace(done, batches=done.batches + 1, requests=done.requests + batch.requests)
+    return Submitted(batches=1, requests=batch.requests)
 
 
 def _claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
@@ -192,8 +237,7 @@ def _claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
     Claiming what this batch holds already changes nothing, so a plan can be resumed.
     """
     excluded = Bitmap(bytes(plan.excluded))
-    for start in range(0, len(plan.members), _SLICE):
-        part = range(start, min(start + _SLICE, len(plan.members)))
+    for part in slices(range(len(plan.members))):
         places = {plan.members[place].path: place for place in part if place not in excluded}
         known = deps.store.documents(batch.job, places.keys())
         swaps = []
@@ -267,19 +311,24 @@ def _probe_taken(deps: Deps) -> None:
 def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
     final = error.type == "invalid_request_error"
     failure = Failure(type=error.type, message=error.message, retryable=not final)
+    blamed = None if error.request is None else batch.place_of_request(error.request)
     batch = deps.store.swap_batch(
-        after(batch, BatchEvent.REFUSED, failure=failure, note=error.message)
+        after(
+            batch,
+            BatchEvent.REFUSED if blamed is None else BatchEvent.BLAMED,
+            failure=failure,
+            blamed=blamed,
+            note=error.message,
+        )
     )
     deps.emit("batch_refused", batch=batch.id, type=error.type, message=error.message)
     settle(deps, batch)
 
 
-def put_off(deps: Deps, batch: Batch, error: Unavailable) -> None:
+def put_off(deps: Deps, batch: Batch, error: Unavailable, event: BatchEvent) -> None:
     """Nothing was created: the plan stays, and all submitting pauses."""
     pause = declare_pause(deps, error)
-    deps.store.swap_batch(
-        after(batch, BatchEvent.DEFERRED, next_at=pause.until, note=error.message)
-    )
+    deps.store.swap_batch(after(batch, event, next_at=pause.until, note=error.message))
 
 
 def _doubt(deps: Deps, batch: Batch, message: str) -> None:

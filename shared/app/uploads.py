@@ -5,16 +5,27 @@ of order, or for something that is gone.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from shared.app.control import requeue_unsent
 from shared.app.deps import Deps, NoRecipe
+from shared.app.gone import forget_source
 from shared.app.groups import open_group
 from shared.app.intake import Taken, take_in
-from shared.app.sightings import READY_NAME, RECIPE_NAME, is_marker, sight, unusable
-from shared.domain.document import Sighting
+from shared.app.sightings import (
+    READY_NAME,
+    RECIPE_NAME,
+    is_document,
+    sightings_of,
+    unplaced,
+)
+from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
-from shared.domain.manifest import InvalidManifest
+from shared.domain.names import InvalidName, check_job
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, BlobError, BlobNotFound
+from shared.ports.blobs import BlobNotFound
 
 UNPLACED = JobName("_unplaced")
 """The job that objects outside any job fail in, so that somebody hears of them."""
@@ -22,57 +33,99 @@ UNPLACED = JobName("_unplaced")
 _LOOKS = 3
 
 
-def take_upload(deps: Deps, key: str) -> Taken:
-    """Take in what lies at a key. Raises BlobError when the bucket can't be read now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A key to look at. Where an earlier look ran out of time: `source` is the key, and `row` the
+    row of it, to go on with."""
+
+    key: str
+    source: str | None = None
+    row: RowPlace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadTaken:
+    """What was taken in, and what is left to be looked at by somebody else."""
+
+    taken: Taken = field(default_factory=Taken)
+    left: Upload | None = None
+
+
+def take_upload(deps: Deps, upload: Upload, *, until: datetime | None = None) -> UploadTaken:
+    """Take in what lies at a key. Raises BlobError when the bucket can't be read now.
+
+    Stops once the clock passes `until`, with what is left.
+    """
+    key = upload.key
     job_name, slash, path = key.partition("/")
     job = JobName(job_name)
     if not slash or not job_name:
-        return take_in(deps, UNPLACED, [_unplaced(deps, key)])
-    name = path.rsplit("/", 1)[-1]
-    if name == READY_NAME:
-        _close_groups(deps, job, path)
-        return Taken()
-    if path == RECIPE_NAME:
-        return take_job(deps, job)
-    if not name or is_marker(path):
-        return Taken()
+        why = "it lies in no job; put it below a folder that is named for its job"
+        return _take_unplaced(deps, key, "no_job", why)
     try:
-        blob = deps.documents.stat(key)
-    except BlobNotFound:
-        return Taken()
-    taken = take_in(deps, job, _sightings(deps, job, blob, path))
-    for _ in range(_LOOKS):
+        check_job(job)
+    except InvalidName as error:
+        return _take_unplaced(deps, key, "invalid_name", error.message)
+    if path.rsplit("/", 1)[-1] == READY_NAME:
+        _close_groups(deps, job, path)
+        return UploadTaken()
+    if path == RECIPE_NAME:
+        return _take_job(deps, job, upload, until)
+    if not is_document(path):
+        return UploadTaken()
+    return _take_blob(deps, job, path, upload, until)
+
+
+def _take_blob(
+    deps: Deps, job: JobName, path: str, upload: Upload, until: datetime | None
+) -> UploadTaken:
+    total = Taken()
+    etag, start = None, upload.row
+    for _ in range(1 + _LOOKS):
         try:
-            current = deps.documents.stat(key)
+            blob = deps.documents.stat(upload.key)
         except BlobNotFound:
+            forget_source(deps, job, upload.key, [path, f"/{upload.key}"])
             break
-        if current.etag == blob.etag:
+        if blob.etag == etag:
             break
-        blob = current  # replaced while it was read: the newer one must have the last word
-        taken += take_in(deps, job, _sightings(deps, job, blob, path))
-    return taken
+        # For the first time, or replaced while it was read: the newer must have the last word.
+        etag = blob.etag
+        seen = sightings_of(deps.documents, blob, path, recipe=_recipe(deps, job), start=start)
+        total += take_in(deps, job, seen, until=until)
+        if total.left is not None:
+            return UploadTaken(taken=total, left=_rest(upload.key, total.left))
+    return UploadTaken(taken=total)
 
 
-def take_job(deps: Deps, job: JobName) -> Taken:
+def _take_job(deps: Deps, job: JobName, upload: Upload, until: datetime | None) -> UploadTaken:
     """Take in all that lies below a job: its recipe came, and may group otherwise."""
+    if upload.source is None:
+        requeue_unsent(deps, job)
     prefix = f"{job}/"
+    recipe = _recipe(deps, job)
 
     def everything() -> Iterator[Sighting]:
-        for blob in deps.documents.list(prefix):
-            if isinstance(blob, BlobError):
-                continue
-            path = blob.key.removeprefix(prefix)
-            if path and not path.endswith("/") and not is_marker(path):
-                yield from _sightings(deps, job, blob, path)
+        if upload.source is not None:
+            path = upload.source.removeprefix(prefix)
+            with suppress(BlobNotFound):
+                begun = deps.documents.stat(upload.source)
+                start = upload.row
+                yield from sightings_of(deps.documents, begun, path, recipe=recipe, start=start)
+        for found in deps.documents.list(prefix, after=upload.source or ""):
+            path = found.key.removeprefix(prefix)
+            if is_document(path):
+                with suppress(BlobNotFound):
+                    yield from sightings_of(deps.documents, found, path, recipe=recipe)
 
-    return take_in(deps, job, everything())
+    taken = take_in(deps, job, everything(), until=until)
+    return UploadTaken(
+        taken=taken, left=None if taken.left is None else _rest(upload.key, taken.left)
+    )
 
 
-def _sightings(deps: Deps, job: JobName, blob: Blob, path: str) -> Iterator[Sighting]:
-    try:
-        yield from sight(deps.documents, blob, path, recipe=_recipe(deps, job))
-    except InvalidManifest as error:
-        yield unusable(path, "invalid_manifest", str(error), blob=blob)
+def _rest(key: str, left: Sighting) -> Upload:
+    return Upload(key=key, source=left.content.source, row=left.content.row)
 
 
 def _recipe(deps: Deps, job: JobName) -> Recipe | None:
@@ -94,10 +147,9 @@ def _close_groups(deps: Deps, job: JobName, path: str) -> None:
         open_group(deps.store, job, name, now=deps.clock(), ready=True)
 
 
-def _unplaced(deps: Deps, key: str) -> Sighting:
-    why = "it lies in no job; put it below a folder that is named for its job"
+def _take_unplaced(deps: Deps, key: str, type_: str, why: str) -> UploadTaken:
     try:
-        blob: Blob | None = deps.documents.stat(key)
-    except BlobError:
-        blob = None
-    return unusable(key or "(empty key)", "no_job", why, blob=blob)
+        blob = deps.documents.stat(key)
+    except BlobNotFound:
+        return UploadTaken()
+    return UploadTaken(taken=take_in(deps, UNPLACED, [unplaced(blob, type_, why)]))

@@ -6,7 +6,9 @@ move many documents (RELEASING, FAILING) are saved before the first document mov
 """
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -37,8 +39,10 @@ class BatchEvent(StrEnum):
     ACCEPTED = "accepted"
     DEFERRED = "deferred"
     REFUSED = "refused"
+    BLAMED = "blamed"
     UNANSWERED = "unanswered"
     UNPROVEN = "unproven"
+    UNPROVABLE = "unprovable"
     ADOPTED = "adopted"
     DISPROVED = "disproved"
     CHECKED = "checked"
@@ -55,11 +59,13 @@ TRANSITIONS: dict[tuple[BatchStatus, BatchEvent], BatchStatus] = {
     (BatchStatus.SUBMITTING, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
     (BatchStatus.SUBMITTING, BatchEvent.DEFERRED): BatchStatus.PLANNED,
     (BatchStatus.SUBMITTING, BatchEvent.REFUSED): BatchStatus.FAILING,
+    (BatchStatus.SUBMITTING, BatchEvent.BLAMED): BatchStatus.RELEASING,
     (BatchStatus.SUBMITTING, BatchEvent.UNANSWERED): BatchStatus.IN_DOUBT,
     (BatchStatus.IN_DOUBT, BatchEvent.UNPROVEN): BatchStatus.IN_DOUBT,
     (BatchStatus.IN_DOUBT, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,
     (BatchStatus.IN_DOUBT, BatchEvent.ADOPTED): BatchStatus.IN_PROGRESS,
     (BatchStatus.IN_DOUBT, BatchEvent.DISPROVED): BatchStatus.RELEASING,
+    (BatchStatus.IN_DOUBT, BatchEvent.UNPROVABLE): BatchStatus.FAILING,
     (BatchStatus.IN_PROGRESS, BatchEvent.CHECKED): BatchStatus.IN_PROGRESS,
     (BatchStatus.IN_PROGRESS, BatchEvent.ENDED): BatchStatus.ENDED,
     (BatchStatus.IN_PROGRESS, BatchEvent.VANISHED): BatchStatus.FAILING,
@@ -106,10 +112,12 @@ class Batch(Record, frozen=True, kw_only=True):
     """What docmill knows of one batch.
 
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
-    all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody
+    all, `requests` what is left, `body_size` the bytes of the body sent, `cost_at_most` the US
+    dollars that its list may cost (0 where the price isn't known). `next_at` is when somebody
     should look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks
     since the last success, for backing off, `short_reads` the whole readings of its results that
-    lacked lines. `cancel_wanted` has poll ask for its cancellation until that is taken.
+    lacked lines. `blamed` is the place whose request alone `failure` is about, where the provider
+    named one. `cancel_wanted` has poll ask for its cancellation until that is taken.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -126,6 +134,7 @@ class Batch(Record, frozen=True, kw_only=True):
     next_at: datetime
     inference_geo: str | None = None
     body_size: int = 0
+    cost_at_most: Decimal = Decimal(0)
     excluded: bytes = b""
     intent_at: datetime | None = None
     doubt_since: datetime | None = None
@@ -141,6 +150,7 @@ class Batch(Record, frozen=True, kw_only=True):
     note: str = ""
     tries: int = 0
     short_reads: int = 0
+    blamed: int | None = None
     cancel_wanted: bool = False
     rev: int = 0
 
@@ -148,6 +158,12 @@ class Batch(Record, frozen=True, kw_only=True):
     def requests(self) -> int:
         """How many requests were sent, or will be."""
         return self.size - len(Bitmap(self.excluded))
+
+    def place_of_request(self, number: int) -> int | None:
+        """The place in the list of the request that was sent as number `number`, from 0."""
+        excluded = Bitmap(self.excluded)
+        sent = (place for place in range(self.size) if place not in excluded)
+        return next(islice(sent, number, None), None)
 
 
 def after(batch: Batch, event: BatchEvent, **changes: object) -> Batch:

@@ -43,12 +43,16 @@ TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
     (DocumentStatus.FAILED, DocumentEvent.CHANGED): DocumentStatus.WAITING,
     (DocumentStatus.FAILED, DocumentEvent.FAILED): DocumentStatus.FAILED,
     (DocumentStatus.FAILED, DocumentEvent.REQUEUED): DocumentStatus.WAITING,
+    (DocumentStatus.FAILED, DocumentEvent.UNCHANGED): DocumentStatus.REPORTED,
     (DocumentStatus.REPORTED, DocumentEvent.FAILED): DocumentStatus.FAILED,
 }
 
 
 READ_FAILURES = frozenset({"not_found", "source_changed", "unreadable"})
 """Failures that are over once intake sees the document again."""
+
+REPORT_MISSING = "report_missing"
+"""The report was there and is gone; making it again is paid for again, so a person decides."""
 
 
 class RowPlace(Record, frozen=True, kw_only=True):
@@ -242,13 +246,32 @@ def released(document: Document, *, now: datetime, attempts: int | None = None) 
 
 def requeued(document: Document, *, now: datetime) -> Document:
     """A person asked for a failed document to be tried again: its attempts start anew."""
+    lost = document.failure is not None and document.failure.type == REPORT_MISSING
     return replace(
         document,
         status=_after(document, DocumentEvent.REQUEUED),
         since=now,
         attempts=0,
+        reported_digest=None if lost else document.reported_digest,
         failure=None,
     )
+
+
+def report_lost(document: Document, *, now: datetime) -> Document:
+    """Its report was there and is gone."""
+    message = "its report was removed; `docmill retry` makes it again, and that is paid for again"
+    return failed(document, Failure(type=REPORT_MISSING, message=message, retryable=True), now=now)
+
+
+def source_gone(document: Document) -> Document | None:
+    """It left the input before it was in a batch: None to forget it, unless it has a report.
+
+    What its report was made from stays known, so that the same content isn't paid for again when
+    it comes back.
+    """
+    if document.reported_digest is None:
+        return None
+    return replace(unchanged(document), content=replace(document.content, etag=""), newer=None)
 
 
 def _take_up_newer(document: Document, *, now: datetime) -> Document:

@@ -1,5 +1,7 @@
 """A job: a recipe and the documents it applies to."""
 
+from datetime import datetime
+
 from shared.domain.document import Failure
 from shared.domain.ids import JobName
 from shared.domain.record import Record
@@ -11,11 +13,14 @@ class Job(Record, frozen=True, kw_only=True):
     `stale` says that `failures.jsonl` and `summary.json` are behind the state. `problem` is
     what keeps all of it from being worked on. `settings` is
     the home's own: the laptop keeps the command there so that `retry` needs no arguments.
-    `rev` is the store's, 0 when never stored.
+    `published_at` is when those files were last written, `publishing_s` how many seconds that
+    took. `rev` is the store's, 0 when never stored.
     """
 
     name: JobName
     stale: bool = False
     problem: Failure | None = None
     settings: dict[str, str]
+    published_at: datetime | None = None
+    publishing_s: float = 0.0
     rev: int = 0

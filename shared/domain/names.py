@@ -6,13 +6,15 @@ repaired names could meet on one path.
 
 import re
 import unicodedata
+from hashlib import sha256
 from typing import Final
 
 MAX_SEGMENT_BYTES: Final = 200
 """File systems allow 255 bytes; the rest is room for `.md` and the suffix of a temporary file."""
 
 MAX_PATH_BYTES: Final = 900
-"""S3 allows keys of 1,024 bytes; the rest is room for the prefix of a job."""
+MAX_JOB_BYTES: Final = 120
+"""S3 allows keys of 1,024 bytes: a job, a slash, a path and `.md` are no more."""
 
 REPORT_SUFFIX: Final = ".md"
 
@@ -27,6 +29,8 @@ _BIDI: Final = "\u202a-\u202e\u2066-\u2069"
 _UNPRINTABLE: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _UNSAFE: Final = re.compile(f"[{_UNPRINTABLE}{_BIDI}]")
 _IS_BIDI: Final = re.compile(f"[{_BIDI}]")
+_LIKE_ESCAPED: Final = re.compile(r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4})")
+_DIGEST_CHARS: Final = 16
 
 _LETTERS: Final = (
     "ß ss|ẞ SS|æ ae|Æ AE|œ oe|Œ OE|ø o|Ø O|ł l|Ł L|đ d|Đ D|ð d|Ð D|þ th|Þ Th"
@@ -52,6 +56,28 @@ def check_path(path: str) -> None:
     fault = _fault(path)
     if fault is not None:
         raise InvalidName(f"the name {_quoted(path)} can't be used: {fault}")
+
+
+def check_job(name: str) -> None:
+    """Raise `InvalidName` unless every path of a job of this name has a place in a bucket."""
+    fault = _fault(name)
+    if fault is None and len(name.encode()) > MAX_JOB_BYTES:
+        fault = f"it is longer than {MAX_JOB_BYTES} bytes"
+    if fault is not None:
+        raise InvalidName(f"the job's name {_quoted(name)} can't be used: {fault}")
+
+
+def stand_in(name: str) -> str:
+    """What a name that may not become a path is called where its failure is told.
+
+    One printable line of at most `MAX_PATH_BYTES`, another one for another name.
+    """
+    shown = escaped(name)
+    if len(shown.encode()) <= MAX_PATH_BYTES and not _LIKE_ESCAPED.search(name):
+        return shown
+    digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARS]
+    cut = shown.encode()[: MAX_PATH_BYTES - _DIGEST_CHARS - 1].decode(errors="ignore")
+    return f"{cut}~{digest}"
 
 
 def report_path(path: str) -> str:

@@ -1,18 +1,35 @@
-"""What one result line means for its document.
-
-Shapes: https://platform.claude.com/docs/en/api/retrieving-message-batch-results, read with what
-is used only, and leniently: a field of another shape than documented must not lose a line.
-"""
+"""What one result line means for its document."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
-
-import msgspec
+from typing import Final, Protocol
 
 from shared.domain.catalog import Usage
 from shared.domain.document import Failure
 from shared.domain.ids import CustomId
+from shared.domain.result_line import (
+    CacheCreation,
+    InnerError,
+    MalformedLine,
+    Message,
+    Result,
+    ResultLine,
+    StopDetails,
+    Tokens,
+    decode,
+)
+
+__all__ = [
+    "Fail",
+    "MalformedLine",
+    "Outcome",
+    "Report",
+    "ResultLine",
+    "Retry",
+    "StopReason",
+    "decode",
+    "judge",
+]
 
 LOW_CREDIT = "Your credit balance is too low"
 """How a batch without credit fails each row, as `invalid_request_error` (reported, uncertain)."""
@@ -20,9 +37,12 @@ LOW_CREDIT = "Your credit balance is too low"
 OWN_SPEND_LIMIT = "You have reached your specified API usage limits"
 """How the limit that a customer sets for himself is worded (documented)."""
 
+LONGEST_MESSAGE: Final = 2_000
+LONGEST_TYPE: Final = 100
+"""Characters of an error that are kept: a record of the state has room for 400 KB in all."""
 
-class MalformedLine(Exception):
-    """A result line that isn't what the API sends; the message says why."""
+MOST_TOKENS: Final = 10**12
+"""More, or less than none, is no count of one request's tokens, and is taken as not given."""
 
 
 class StopReason(StrEnum):
@@ -33,62 +53,6 @@ class StopReason(StrEnum):
     PAUSE_TURN = "pause_turn"
     TOOL_USE = "tool_use"
     CONTEXT_WINDOW = "model_context_window_exceeded"
-
-
-class _CacheCreation(msgspec.Struct):
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation: _CacheCreation | None = None
-
-
-class _Block(msgspec.Struct):
-    type: str = ""
-    text: str | None = None
-
-
-class _StopDetails(msgspec.Struct):
-    category: str | None = None
-    explanation: str | None = None
-
-
-class _Message(msgspec.Struct):
-    model: str = ""
-    content: list[_Block] = []
-    stop_reason: str | None = None
-    stop_details: _StopDetails | None = None
-    usage: _Usage | None = None
-
-
-class _InnerError(msgspec.Struct):
-    type: str = "unknown_error"
-    message: str = ""
-
-
-class _OuterError(msgspec.Struct):
-    error: _InnerError | None = None
-
-
-class _Result(msgspec.Struct):
-    type: str
-    message: _Message | None = None
-    error: _OuterError | None = None
-
-
-class ResultLine(msgspec.Struct):
-    """One line of a batch's results."""
-
-    custom_id: str
-    result: _Result
-
-
-_DECODER = msgspec.json.Decoder(ResultLine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +94,6 @@ class _FailureMaker(Protocol):
     def __call__(self, type_: str, message: str, *, retryable: bool) -> Failure: ...
 
 
-def decode(line: bytes) -> ResultLine:
-    """Read one line. Raises MalformedLine."""
-    try:
-        return _DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedLine(str(error)) from error
-
-
 def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
     """Decide what a line means for a document that was tried `attempts` times before."""
     result = line.result
@@ -146,7 +102,11 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
 
     def failure(type_: str, message: str, *, retryable: bool) -> Failure:
         return Failure(
-            type=type_, message=message, retryable=retryable, attempts=tried, custom_id=custom_id
+            type=_clipped(type_, LONGEST_TYPE) or "unknown_error",
+            message=_clipped(message, LONGEST_MESSAGE) or "no explanation",
+            retryable=retryable,
+            attempts=tried,
+            custom_id=custom_id,
         )
 
     match result.type:
@@ -159,6 +119,9 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
             return _again(failure("expired", why, retryable=True), max_attempts)
         case "canceled":
             return Fail(failure=failure("canceled", "its batch was canceled", retryable=True))
+        case "succeeded":
+            why = "the request succeeded, but the result holds no message"
+            return Fail(failure=failure("unknown_result", why, retryable=True))
         case other:
             why = f"the result is of a type docmill doesn't know: {other[:60]!r}"
             return Fail(failure=failure("unknown_result", why, retryable=True))
@@ -171,12 +134,12 @@ def _again(failure: Failure, max_attempts: int) -> Outcome:
 
 
 def _errored(
-    result: _Result, failure: _FailureMaker, *, attempts: int, max_attempts: int
+    result: Result, failure: _FailureMaker, *, attempts: int, max_attempts: int
 ) -> Outcome:
-    error = (result.error and result.error.error) or _InnerError()
+    error = (result.error and result.error.error) or InnerError()
     if error.type == "billing_error" or error.message.startswith((LOW_CREDIT, OWN_SPEND_LIMIT)):
         cause = failure(error.type, error.message, retryable=True)
-        return Retry(attempts=attempts, failure=cause, hold=error.message)
+        return Retry(attempts=attempts, failure=cause, hold=cause.message)
     match error.type:
         case "api_error" | "overloaded_error" | "timeout_error" | "rate_limit_error":
             return _again(failure(error.type, error.message, retryable=True), max_attempts)
@@ -186,7 +149,7 @@ def _errored(
             return Fail(failure=failure(error.type, error.message, retryable=True))
 
 
-def _read(message: _Message, failure: _FailureMaker) -> Outcome:
+def _read(message: Message, failure: _FailureMaker) -> Outcome:
     usage = _usage_of(message.usage)
     stop_reason = message.stop_reason or "unknown"
 
@@ -197,7 +160,7 @@ def _read(message: _Message, failure: _FailureMaker) -> Outcome:
 
     match stop_reason:
         case StopReason.REFUSAL:
-            details = message.stop_details or _StopDetails()
+            details = message.stop_details or StopDetails()
             category = details.category or "no category given"
             why = f"the model refused ({category})"
             if details.explanation:
@@ -222,17 +185,25 @@ def _read(message: _Message, failure: _FailureMaker) -> Outcome:
     )
 
 
-def _usage_of(usage: _Usage | None) -> Usage:
+def _usage_of(usage: Tokens | None) -> Usage:
     if usage is None:
         return Usage()
-    detail = usage.cache_creation
-    hour = (detail.ephemeral_1h_input_tokens if detail else 0) or 0
-    written = usage.cache_creation_input_tokens or 0
-    five = (detail.ephemeral_5m_input_tokens if detail else 0) or max(written - hour, 0)
+    detail = usage.cache_creation or CacheCreation()
+    hour = _count(detail.ephemeral_1h_input_tokens)
+    written = _count(usage.cache_creation_input_tokens)
+    five = _count(detail.ephemeral_5m_input_tokens) or max(written - hour, 0)
     return Usage(
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
+        input_tokens=_count(usage.input_tokens),
+        output_tokens=_count(usage.output_tokens),
         cache_creation_5m=five,
         cache_creation_1h=hour,
-        cache_read=usage.cache_read_input_tokens or 0,
+        cache_read=_count(usage.cache_read_input_tokens),
     )
+
+
+def _count(tokens: int | None) -> int:
+    return tokens if tokens is not None and 0 <= tokens <= MOST_TOKENS else 0
+
+
+def _clipped(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -19,6 +19,10 @@ BATCH_LIFETIME = timedelta(hours=24)
 """When the provider expires what it hasn't finished (reference)."""
 
 
+BYTES_PER_TOKEN = 4
+"""Of an answer in the results, about: English text, and JSON around it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What a home sets for its engine.
@@ -27,7 +31,11 @@ class Policy:
     `clock_skew`: how far the provider's clock may be behind ours when batches are listed.
     `index_lag`: how far the store's index may be behind its rows.
     `lease`: how long a batch stays with the process that took it up.
+    `max_results_bytes`: how long the results of a batch may get, were every answer as long as it
+    may be; for a home that reads them within a limited time.
     `reports_by_job`: reports lie below `<job>/`, as in a bucket that several jobs share.
+    `check_reports`: a report that somebody removed makes its document a failure when it is seen
+    again; not for buckets, which may let reports expire.
     """
 
     poll_interval: timedelta = timedelta(seconds=60)
@@ -39,7 +47,16 @@ class Policy:
     max_attempts: int | None = None
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
+    max_results_bytes: int | None = None
     reports_by_job: bool = False
+    check_reports: bool = False
+
+    def most_requests(self, max_tokens: int) -> int:
+        """How many requests a batch may have whose answers may be `max_tokens` long."""
+        if self.max_results_bytes is None:
+            return self.max_batch_requests
+        fit = self.max_results_bytes // (max_tokens * BYTES_PER_TOKEN)
+        return max(1, min(self.max_batch_requests, fit))
 
     @property
     def group_kept(self) -> timedelta:

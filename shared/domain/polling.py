@@ -6,6 +6,7 @@ _SOONEST = timedelta(seconds=2)
 _AGE_SHARE = 0.25
 _SLOW_AFTER = timedelta(hours=1)
 _SLOWDOWN = 5
+_TIMES_ITS_COST = 20
 _BACKOFF_START = timedelta(seconds=2)
 _BACKOFF_LIMIT = timedelta(minutes=15)
 
@@ -18,6 +19,11 @@ def next_check(age: timedelta, interval: timedelta) -> timedelta:
     """
     longest = interval if age < _SLOW_AFTER else interval * _SLOWDOWN
     return min(max(age * _AGE_SHARE, _SOONEST), longest)
+
+
+def affordable(*, ago: float, took: float) -> bool:
+    """Whether to do again what ended `ago` seconds ago and took that many: 5 % of all time."""
+    return ago >= took * _TIMES_ITS_COST
 
 
 def backoff(tries: int, *, asked: timedelta | None = None) -> timedelta:

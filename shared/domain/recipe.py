@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +26,7 @@ DEFAULT_MAX_WAIT = timedelta(minutes=15)
 LONGEST_MAX_WAIT = timedelta(days=30)  # ours: results themselves are kept for 29
 DEFAULT_MAX_ATTEMPTS = 3
 MOST_ATTEMPTS = 10
+MAX_RECIPE_CHARACTERS = 500_000  # ours: many examples fit, and reading it takes no second
 
 KEYS = (
     "model",
@@ -34,6 +36,7 @@ KEYS = (
     "max_wait",
     "group_by",
     "max_attempts",
+    "max_cost",
     "description",
     "params",
 )
@@ -49,22 +52,27 @@ _FINAL_FAULTS = frozenset(
         "BadInclude",
         "OutOfFuel",
         "SyntaxError",
+        "TooComplex",
     }
 )
 
 
+GROUPINGS = ("folder", "none", "date")
+"""What `group_by` may say besides a manifest's column."""
+
+
 class Output(StrEnum):
+    """What a report is written as."""
+
     MARKDOWN = "markdown"
-    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A recipe that is known to be usable.
 
-    `fingerprint` changes exactly when a document's request would. `variables` are the columns
-    the template refers to, `needs_columns` those it can't do without. `template_line` is the
-    line of the file that the template begins on.
+    `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
+    that the template can't do without. `template_line` is the line of the file that it begins on.
     """
 
     name: str
@@ -76,13 +84,12 @@ class Recipe:
     max_wait: timedelta
     group_by: str
     max_attempts: int
+    max_cost: Decimal | None
     params: Mapping[str, Any]
     description: str | None
     template: str
     template_line: int
-    variables: frozenset[str]
     needs_columns: frozenset[str]
-    reads_document: bool
 
     @property
     def fingerprint(self) -> str:
@@ -103,6 +110,11 @@ class Recipe:
         geo = self.params.get("inference_geo")
         return geo if isinstance(geo, str) else None
 
+    @property
+    def writes_cache(self) -> bool:
+        """Whether a prompt may be written to the cache, which costs more than reading it."""
+        return "cache_control" in json.dumps(self.params)
+
 
 def parse_recipe(
     text: str, *, name: str, catalog: Catalog, model_override: str | None = None
@@ -111,6 +123,10 @@ def parse_recipe(
 
     `name` is what errors call the file. `model_override` takes the place of its `model`.
     """
+    if len(text) > MAX_RECIPE_CHARACTERS:
+        raise RecipeError(
+            f"{name}:1: longer than {MAX_RECIPE_CHARACTERS:,} characters, too long for a recipe"
+        )
     head = front_matter.split(text, name=name)
     _check_keys(head)
     model = _model(head, model_override)
@@ -121,7 +137,7 @@ def parse_recipe(
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
     source = head.body.strip()
     template, line = _template(head, source)
-    return Recipe(
+    recipe = Recipe(
         name=name,
         model=model,
         max_tokens=max_tokens,
@@ -133,14 +149,18 @@ def parse_recipe(
         max_attempts=head.integer(
             "max_attempts", DEFAULT_MAX_ATTEMPTS, least=1, most=MOST_ATTEMPTS
         ),
+        max_cost=_max_cost(head),
         params=_params(head),
         description=head.text("description"),
         template=source,
         template_line=line,
-        variables=template.columns,
         needs_columns=template.needed_columns,
-        reads_document=template.reads_document,
     )
+    try:
+        check_max_cost(recipe, catalog)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from None
+    return recipe
 
 
 def _check_keys(head: FrontMatter) -> None:
@@ -176,7 +196,8 @@ def _output(head: FrontMatter) -> Output:
         return Output.MARKDOWN
     if value not in tuple(Output):
         raise head.error(
-            "output", f"{shown(value)} is not available in this version; use markdown or text"
+            "output",
+            f"{shown(value)} is not available in this version; use markdown, or leave it out",
         )
     return Output(value)
 
@@ -197,6 +218,46 @@ def _max_wait(head: FrontMatter) -> timedelta:
             "write seconds, or 90s, 15m, 2h, 1d",
         )
     return timedelta(seconds=seconds)
+
+
+def _max_cost(head: FrontMatter) -> Decimal | None:
+    value = head.get("max_cost")
+    if value is None:
+        return None
+    try:
+        return amount(str(value))
+    except RecipeError:
+        raise head.error(
+            "max_cost", f"{shown(value)} is no amount; write US dollars, such as 25 or 0.50"
+        ) from None
+
+
+def amount(text: str) -> Decimal:
+    """US dollars, above zero. Raises RecipeError."""
+    try:
+        dollars = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        dollars = Decimal(0)
+    if not dollars.is_finite() or not 0 < dollars < 10**9:
+        raise RecipeError(f"{shown(text)} is no amount of US dollars")
+    return dollars
+
+
+def check_max_cost(recipe: Recipe, catalog: Catalog) -> None:
+    """Raise RecipeError when what the recipe may cost can't be bounded, and it is to be."""
+    if recipe.max_cost is None:
+        return
+    model = catalog.find(recipe.model)
+    if model is None or not model.prices:
+        raise RecipeError(
+            f"max_cost: the price of {recipe.model} is not known, so it can't be kept; "
+            "leave it out or choose another model"
+        )
+    if recipe.params.get("tools"):
+        raise RecipeError(
+            "max_cost: what tools cost can't be told before, so it can't be kept; "
+            "leave it or the tools out"
+        )
 
 
 def _params(head: FrontMatter) -> dict[str, Any]:
@@ -242,6 +303,11 @@ def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
     except PromptError as error:
         if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
             raise _template_error(head, line, error) from error
+    if not template.reads_document:
+        raise RecipeError(
+            f"{head.name}:{line}: the prompt takes nothing of the document, so every report would "
+            "be the same; put {{ document.text }} where the document belongs"
+        )
     return template, line
 
 

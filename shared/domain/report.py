@@ -1,6 +1,8 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
+import re
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -26,30 +28,42 @@ truncated: %b
 
 """
 
+_NOT_FOR_YAML: Final = re.compile(
+    "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+"""What JSON takes as it is and YAML refuses or reads as a line end, and what turns the writing
+direction of a line."""
+
 
 def render_report(
     report: Report, *, document: str, custom_id: CustomId, batch: Batch, cost: Decimal | None
 ) -> bytes:
     """A report as a file: YAML front matter, then the model's text as it came.
 
-    Values are written as JSON, which is YAML too, so no name can end the header.
+    Values are written as JSON, which is YAML too but for some characters, which are escaped: no
+    name and no word of the provider's can end the header.
     """
     usage = report.usage
     header = _HEADER % (
-        _ENCODE(document),
-        _ENCODE(report.model),
-        _ENCODE(custom_id),
-        _ENCODE(batch.provider_id),
+        _yaml(document),
+        _yaml(report.model),
+        _yaml(custom_id),
+        _yaml(batch.provider_id),
         usage.input_tokens,
         usage.cache_creation_5m + usage.cache_creation_1h,
         usage.cache_read,
         usage.output_tokens,
-        _ENCODE("unknown" if cost is None else plain(cost)),
-        _ENCODE(report.stop_reason),
-        _ENCODE(report.truncated),
+        _yaml("unknown" if cost is None else plain(cost)),
+        _yaml(report.stop_reason),
+        _yaml(report.truncated),
     )
     text = report.text.encode("utf-8", "replace")
     return header + text + (b"" if text.endswith(b"\n") else b"\n")
+
+
+def _yaml(value: object) -> bytes:
+    text = _ENCODE(value).decode()
+    return _NOT_FOR_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def plain(amount: Decimal) -> Decimal:

@@ -1,5 +1,6 @@
 """A job in numbers: derived from its documents and batches, each time anew."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,81 +17,109 @@ from shared.domain.totals import Totals
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
 
+Counted = Mapping[str, Mapping[DocumentStatus, int]]
+"""How many documents of each group are in each status; what is not named is zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A group, or the whole job: documents as they stand now, totals of what was collected so far.
+
+    The two count different things: a document that was tried twice counts once here, twice there.
+    """
+
+    documents: Counter[DocumentStatus]
+    totals: Totals
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Counts are of documents as they stand now; totals are of every batch collected so far."""
+    """A job as it stands. `elapsed` is the time in which at least one batch was under way."""
 
     job: JobName
-    documents: Mapping[DocumentStatus, int]
+    documents: Counter[DocumentStatus]
     totals: Totals
-    groups: Mapping[str, Totals]
+    groups: Mapping[str, Part]
     batches: tuple[Batch, ...] = field(repr=False)
     started_at: datetime | None
     finished_at: datetime | None
+    elapsed: timedelta
 
     @property
     def total(self) -> int:
         """Every document the job knows."""
-        return sum(self.documents.values())
+        return self.documents.total()
 
     @property
     def open(self) -> int:
         """Documents without a report or a failure yet."""
         return self.documents[DocumentStatus.WAITING] + self.documents[DocumentStatus.IN_BATCH]
 
-    @property
-    def elapsed(self) -> timedelta | None:
-        """From the first batch's planning to the last collected result, or to now."""
-        if self.started_at is None or self.finished_at is None:
-            return None
-        return self.finished_at - self.started_at
-
 
 def summarize(
     *,
     job: JobName,
-    documents: Mapping[DocumentStatus, int],
+    documents: Counted,
     batches: Iterable[Batch],
     now: datetime,
 ) -> Summary:
     """Add up a job."""
     listed = tuple(batches)
-    totals = Totals()
-    groups: dict[str, Totals] = {}
+    groups = {group: Part(documents=Counter(n), totals=Totals()) for group, n in documents.items()}
+    spans: list[tuple[datetime, datetime]] = []
     for batch in listed:
-        found = batch.totals or Totals()
-        totals += found
-        groups[batch.group] = groups.get(batch.group, Totals()) + found
-    live = any(batch.status in LIVE for batch in listed)
-    ends = [batch.collected_at for batch in listed if batch.collected_at is not None]
+        part = groups.get(batch.group) or Part(documents=Counter(), totals=Totals())
+        found = part.totals + (batch.totals or Totals())
+        groups[batch.group] = Part(documents=part.documents, totals=found)
+        end = now if batch.status in LIVE else batch.collected_at
+        if end is not None:
+            spans.append((batch.planned_at, end))
     return Summary(
         job=job,
-        documents=documents,
-        totals=totals,
+        documents=sum((part.documents for part in groups.values()), Counter()),
+        totals=sum((part.totals for part in groups.values()), Totals()),
         groups=dict(sorted(groups.items())),
         batches=listed,
         started_at=min((batch.planned_at for batch in listed), default=None),
-        finished_at=now if live else max(ends, default=None),
+        finished_at=max((end for _, end in spans), default=None),
+        elapsed=_covered(spans),
     )
+
+
+def _covered(spans: list[tuple[datetime, datetime]]) -> timedelta:
+    """How much time lies in at least one of the spans: days between two runs don't count."""
+    covered = timedelta(0)
+    reached: datetime | None = None
+    for start, end in sorted(spans):
+        begin = start if reached is None else max(start, reached)
+        covered += max(end - begin, timedelta(0))
+        reached = end if reached is None else max(end, reached)
+    return covered
 
 
 def render_summary(summary: Summary) -> bytes:
     """`summary.json`. Amounts are US dollars as exact decimal numbers; times are UTC."""
-    elapsed = summary.elapsed
     content = {
         "job": summary.job,
-        "documents": {
-            "total": summary.total,
-            **{status.value: summary.documents[status] for status in DocumentStatus},
-        },
+        "documents": _documents(summary.documents),
         **_totals(summary.totals),
         "started_at": summary.started_at,
         "finished_at": summary.finished_at,
-        "elapsed_s": None if elapsed is None else round(elapsed.total_seconds(), 3),
-        "groups": {name: _totals(totals) for name, totals in summary.groups.items()},
+        "elapsed_s": round(summary.elapsed.total_seconds(), 3),
+        "groups": {
+            name: {"documents": _documents(part.documents), **_totals(part.totals)}
+            for name, part in summary.groups.items()
+        },
         "batches": [_batch(batch) for batch in summary.batches],
     }
     return msgspec.json.format(_ENCODE(content), indent=2) + b"\n"
+
+
+def _documents(counts: Counter[DocumentStatus]) -> dict[str, int]:
+    return {
+        "total": counts.total(),
+        **{status.value: counts[status] for status in DocumentStatus},
+    }
 
 
 def _totals(totals: Totals) -> dict[str, object]:

@@ -15,10 +15,12 @@ from types import MappingProxyType
 
 from minijinja import Environment, TemplateError, safe
 
+from shared.domain.template_tags import TOO_COMPLEX, too_complex
+
 # One unit is one instruction, or 64 bytes of text made (measured with 3.1.0): enough to go
-# through 5 MB word by word with a condition; 10^8 empty turns stop after 0.4 s, and text that
-# doubles in a loop at 0.8 GB.
-FUEL = 20_000_000
+# through 5 MB word by word with a condition (7 million). Text that doubles in a loop stops below
+# 0.5 GB, the process below 1 GB.
+FUEL = 8_000_000
 INLINE_CHARACTERS = 200
 NONCE_CHARACTERS = 16
 OWN_NAMES = frozenset({"document", "columns"})
@@ -27,9 +29,15 @@ DOCUMENT_FIELDS = ("text", "name", "path")
 _BUILT_IN_NAMES = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 _CONTEXT_NAMES = frozenset({"loop", "caller", "self", "super"})
 _TEMPLATE = "prompt"
+_OPTIONAL = re.compile(r"\b(\w+)\s*(?:is\s+(?:not\s+)?(?:un)?defined\b|\|\s*(?:default|d)\b)")
+_LONGEST_FAULT = 300  # ours: minijinja quotes what it complains of, up to a whole document
+
 # Python's own complaints come through minijinja unchanged: a method that a value lacks, a value
 # of a type that can't be printed.
-_PYTHON_FAULTS = (AttributeError, TypeError, ValueError, LookupError, OverflowError)
+_PYTHON_FAULTS = (
+    *(AttributeError, TypeError, ValueError, LookupError, OverflowError),
+    *(MemoryError, RecursionError),
+)
 
 _salt: ContextVar[bytes] = ContextVar("salt", default=b"")
 
@@ -73,6 +81,8 @@ class PromptTemplate:
             lstrip_blocks=True,
         )
         self._environment.remove_global("debug")
+        if (line := too_complex(source)) is not None:
+            raise PromptError(TOO_COMPLEX, kind="TooComplex", line=line)
         with _faults():
             self._environment.add_template(_TEMPLATE, source)
             self._references = self._environment.undeclared_variables_in_template(
@@ -104,12 +114,7 @@ class PromptTemplate:
     @property
     def needed_columns(self) -> frozenset[str]:
         """The columns it can't do without: those it neither tests nor gives a default."""
-        optional = r"(?:columns\.)?\b{}\s*(?:is\s+(?:not\s+)?(?:un)?defined\b|\|\s*(?:default|d)\b)"
-        return frozenset(
-            name
-            for name in self.columns
-            if not re.search(optional.format(re.escape(name)), self._source)
-        )
+        return self.columns - set(_OPTIONAL.findall(self._source))
 
     @property
     def document_fields(self) -> frozenset[str]:
@@ -130,11 +135,15 @@ def _faults() -> Iterator[None]:
         yield
     except TemplateError as error:
         what = error.detail or error.message.rsplit(" (in ", 1)[0]
-        message = " ".join(what.split())
-        raise PromptError(message, kind=error.kind, line=error.line) from error
+        raise PromptError(_one_line(what), kind=error.kind, line=error.line) from error
     except _PYTHON_FAULTS as error:
-        message = " ".join(str(error).split())
-        raise PromptError(message, kind=type(error).__name__, line=None) from error
+        name = type(error).__name__
+        raise PromptError(_one_line(str(error)) or name, kind=name, line=None) from error
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: 2 * _LONGEST_FAULT].split())
+    return line if len(line) <= _LONGEST_FAULT else line[: _LONGEST_FAULT - 1] + "…"
 
 
 def _fenced(value: object) -> str:

@@ -25,12 +25,20 @@ class ApiError(Exception):
 class Refused(ApiError):
     """Nothing was done, and the same call would be refused again.
 
-    `type` is the API's own error type (`invalid_request_error`, `request_too_large`, …).
+    `type` is the API's own error type (`invalid_request_error`, `request_too_large`, …), `request`
+    the number of the request it is about, from 0, where the refusal of a create names one.
     """
 
-    def __init__(self, message: str, *, type: str) -> None:  # noqa: A002 - the API's word
+    def __init__(
+        self,
+        message: str,
+        *,
+        type: str,  # noqa: A002 - the API's word
+        request: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.type = type
+        self.request = request
 
 
 class Unavailable(ApiError):
@@ -90,6 +98,10 @@ class Body(Protocol):
 
 class BatchApi(Protocol):
     """Each call is made once: when and whether to repeat it is the engine's decision."""
+
+    async def ready(self) -> None:
+        """Get ready to call, as far as that can fail or takes long: before an intent is saved, not
+        after. Raises Unavailable when there is nothing to call with."""
 
     async def create(self, body: Body, *, betas: Sequence[str]) -> ProviderBatch:
         """Submit a batch. Raises Refused, Unavailable or InDoubt; never NotFound."""

@@ -43,14 +43,29 @@ class Blob:
     modified: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlisted:
+    """Something that is there and can't be read. A key that ends in `/` is a folder with all that
+    it holds. `message` is one line."""
+
+    key: str
+    message: str
+
+
 class Blobs(Protocol):
     """Keys are `/`-separated text; a write is whole or not at all."""
 
-    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
-        """Every blob whose key begins with `prefix`, by key; what can't be read, as its error."""
+    def shown(self, key: str) -> str:
+        """Where that is, as a person would say it; one line."""
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
+        """Every blob whose key begins with `prefix` and sorts behind `after`, by key."""
 
     def stat(self, key: str) -> Blob:
         """Look at one blob. Raises BlobNotFound, BlobUnreadable or BlobStoreUnavailable."""
+
+    def exists(self, key: str) -> bool:
+        """Whether a blob is there. Raises BlobStoreUnavailable."""
 
     def read(self, key: str) -> bytes:
         """The content of one blob. Raises like `stat`."""
@@ -66,6 +81,10 @@ class Blobs(Protocol):
 
         Raises BlobUnreadable where one key can't be written, BlobStoreUnavailable otherwise.
         """
+
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        """Write one blob of any size whole, its pieces taken as they come. Raises like
+        `write_many`; when a piece can't be had, that error is raised and nothing is written."""
 
     def delete(self, key: str) -> None:
         """Remove one blob; nothing happens when it isn't there."""

@@ -60,8 +60,8 @@ class Store(Protocol):
     def all_documents(self, job: JobName) -> Iterator[Document]:
         """Every document of the job by path, read page by page."""
 
-    def count(self, job: JobName) -> dict[DocumentStatus, int]:
-        """How many of the job's documents are in each status, zeros included."""
+    def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
+        """How many documents of each of the job's groups are in each status, but for zeros."""
 
     def groups(self, job: JobName | None = None) -> Iterator[Group]:
         """The open groups, of one job or of all, by job and name."""

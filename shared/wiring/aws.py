@@ -30,8 +30,8 @@ from shared.app.sightings import RECIPE_NAME
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
-from shared.domain.recipe import Recipe, RecipeError, parse_recipe
-from shared.ports.blobs import BlobNotFound, Blobs
+from shared.domain.recipe import MAX_RECIPE_CHARACTERS, Recipe, RecipeError, parse_recipe
+from shared.ports.blobs import BlobNotFound, Blobs, BlobUnreadable
 from shared.wiring.laptop import new_batch_id, utc_now
 from shared.wiring.logs import configure_logs
 from shared.wiring.settings import Settings
@@ -45,7 +45,12 @@ _RETRIES = Config(
 )
 _INDEX_LAG = timedelta(seconds=60)
 """DynamoDB gives no bound for how far an index may lag; it is usually well below a second."""
+_MAX_RESULTS_BYTES = 16_000_000_000
+"""Results can't be read from their middle, so a function has to get through all of them before its
+15 minutes are over: at 50 MB/s, this takes 5."""
+
 _SECRET_KEPT_S = 300.0
+MAX_RECIPE_BYTES = 4 * MAX_RECIPE_CHARACTERS
 
 
 @dataclass(slots=True)
@@ -54,7 +59,7 @@ class _Kept:
 
     seconds: float
     read: Callable[[], Any]
-    value: Any = None
+    value: Any = field(default=None, repr=False)
     at: float = field(default=float("-inf"))
 
     def get(self) -> Any:
@@ -100,6 +105,7 @@ class AwsHome:
                     poll_interval=self.settings.poll_interval,
                     doubt_grace=self.settings.doubt_grace,
                     index_lag=_INDEX_LAG,
+                    max_results_bytes=_MAX_RESULTS_BYTES,
                     max_batch_requests=self.settings.max_batch_requests,
                     max_batch_bytes=self.settings.max_batch_bytes,
                     reports_by_job=True,
@@ -109,12 +115,15 @@ class AwsHome:
 
     def ask_to_collect(self, batches: tuple[BatchId, ...]) -> None:
         """Queue ended batches for the collect function."""
-        sqs = self._sqs()
         for batch in batches:
-            sqs.send_message(
-                QueueUrl=self.settings.collect_queue_url,
-                MessageBody=json.dumps({"batch_id": batch}),
-            )
+            self._send(self.settings.collect_queue_url, json.dumps({"batch_id": batch}))
+
+    def ask_to_go_on(self, message: str) -> None:
+        """Queue the rest of an upload for the intake function."""
+        self._send(self.settings.upload_queue_url, message)
+
+    def _send(self, queue_url: str, body: str) -> None:
+        self._sqs().send_message(QueueUrl=queue_url, MessageBody=body)
 
     @cache  # noqa: B019 - one home per process, and it lives as long
     def _sqs(self) -> Any:
@@ -153,7 +162,7 @@ class JobRecipes:
     def _read(self, job: JobName) -> Recipe | Failure:
         name = f"{job}/{RECIPE_NAME}"
         try:
-            text = self._documents.read(name).decode("utf-8-sig")
+            text = self._beginning(name).decode("utf-8-sig")
         except BlobNotFound:
             builtin = builtin_recipes()
             if job not in builtin:
@@ -163,12 +172,25 @@ class JobRecipes:
                 )
                 return Failure(type="recipe_missing", message=message, retryable=True)
             name, text = job, builtin[job]
+        except BlobUnreadable as error:
+            return Failure(type="recipe_invalid", message=error.message, retryable=True)
         except UnicodeDecodeError:
             return Failure(type="recipe_invalid", message=f"{name} is not UTF-8 text")
         try:
             return parse_recipe(text, name=name, catalog=catalog())
         except RecipeError as error:
             return Failure(type="recipe_invalid", message=str(error), retryable=True)
+
+    def _beginning(self, name: str) -> bytes:
+        """All of a recipe; of gigabytes no more than shows that they are none."""
+        read = bytearray()
+        for piece in self._documents.chunks(name):
+            read += piece
+            if len(read) > MAX_RECIPE_BYTES:
+                raise BlobUnreadable(
+                    f"{name} is longer than {MAX_RECIPE_BYTES:,} bytes, too long for a recipe"
+                )
+        return bytes(read)
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Logs are JSON lines of past-tense verbs with ids; never prompts, outputs or keys."""
+"""Logs are JSON lines of past-tense verbs with ids; never prompts, outputs or keys.
+
+So a traceback names its frames without their variables, which hold all of these.
+"""
 
 import logging
 
@@ -12,7 +15,9 @@ def configure_logs(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -27,7 +27,8 @@ class Settings:
     upload_queue_url: str = ""
     api_key_secret: str = ""
     api_key: str = field(default="", repr=False)
-    base_url: str = ""
+    base_url: str = field(default="", repr=False)
+    """May hold a gateway's password."""
     s3_endpoint: str = ""
     log_level: str = "info"
 
@@ -69,6 +70,10 @@ class Settings:
             s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL", ""),
             log_level=env.get("DOCMILL_LOG_LEVEL", "info"),
         )
+        if settings.input_bucket and settings.input_bucket == settings.output_bucket:
+            faults.append(
+                "DOCMILL_OUTPUT_BUCKET is DOCMILL_INPUT_BUCKET, so reports would become documents"
+            )
         if faults:
             raise InvalidSettings("; ".join(faults))
         return settings

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.adapters.anthropic_errors import Answer, Call, from_answer, one_line, retry_after
 from shared.domain.pause import PauseReason
@@ -86,3 +88,44 @@ def test_messages_are_one_bounded_line_without_keys() -> None:
     line = one_line("a\r\n\tb\u2028c\x1b[31m sk-ant-api03-AbC_d-9 other " + "x" * 999, hide="other")
     assert line.startswith("a b c [31m sk-ant-… … x")
     assert len(line) == 500
+
+
+def test_the_type_of_an_error_is_a_short_line_without_the_key_too() -> None:
+    body = msgspec.json.encode({"error": {"type": "a\nkey-canary " + "x" * 999, "message": "m"}})
+    answer = Answer(status=400, headers={"request-id": "key-canary"}, body=body)
+    error = from_answer(answer, Call.CREATE, now=NOW, hide="key-canary")
+    assert isinstance(error, Refused)
+    assert error.type.startswith("a … x")
+    assert len(error.type) == 100
+    assert "canary" not in error.message
+
+
+def test_the_user_and_password_of_an_address_are_not_repeated() -> None:
+    line = one_line("no answer from https://user:pass@gateway/v1 (me@example.com)")
+    assert line == "no answer from https://…@gateway/v1 (me@example.com)"
+
+
+WORDS = ["Fri,", "31", "Dec", "9999", "0001", "23:59:59", "24:00:00", "-2359", "+9999", "GMT"]
+
+
+@given(st.lists(st.sampled_from([*WORDS, "9" * 20, "1e5", "\x00", ",", ":"]) | st.text(max_size=5)))
+@settings(max_examples=500)
+def test_no_retry_after_is_more_than_a_bounded_wait(words: list[str]) -> None:
+    for name in ("retry-after", "retry-after-ms"):
+        wait = retry_after({name: " ".join(words)}, now=NOW)
+        assert wait is None or timedelta(0) <= wait <= timedelta(days=1)
+
+
+def test_a_date_beyond_what_a_machine_can_hold_is_no_date() -> None:
+    headers = {"retry-after": "-1 Jan 23:59:59 99999999999999999999 Fri, -2359 +2359"}
+    assert retry_after(headers, now=NOW) is None
+
+
+@given(st.integers(100, 999), st.sampled_from(list(Call)), st.binary(max_size=60))
+@settings(max_examples=300)
+def test_any_status_with_any_body_is_an_error_of_ours(status: int, call: Call, body: bytes) -> None:
+    wrapped = b'{"error":{"type":"' + body + b'","message":"' + body + b'"}}'
+    for content in (body, wrapped):
+        error = from_answer(Answer(status=status, headers={}, body=content), call, now=NOW)
+        assert len(error.message) <= 500
+        assert len(error.message.splitlines()) == 1

@@ -278,6 +278,37 @@ def test_items_are_taken_as_they_come_and_their_error_is_raised(blobs: Blobs) ->
     assert keys(blobs) == ["a"]
 
 
+@pytest.mark.parametrize("count", [0, 1, 3, 40])
+def test_a_stream_is_written_whole(blobs: Blobs, count: int) -> None:
+    piece = b"0123456789" * 100_000
+    for _ in range(2):
+        blobs.write_stream("a/failures.jsonl", (piece for _ in range(count)))
+        assert blobs.read("a/failures.jsonl") == piece * count
+    assert keys(blobs) == ["a/failures.jsonl"]
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_a_stream_that_breaks_off_leaves_what_was_there(blobs: Blobs, count: int) -> None:
+    def breaking() -> Iterator[bytes]:
+        for _ in range(count):
+            yield b"0123456789" * 100_000
+        raise ZeroDivisionError
+
+    write(blobs, "a/b")
+    before = blobs.read("a/b")
+    with pytest.raises(ZeroDivisionError):
+        blobs.write_stream("a/b", breaking())
+    assert blobs.read("a/b") == before
+    assert keys(blobs) == ["a/b"]
+
+
+@pytest.mark.parametrize("key", ["", "half\ud83d", "x" * 1025])
+def test_a_stream_to_no_name_is_refused(blobs: Blobs, key: str) -> None:
+    for pieces in ([b"1"], [b"1" * 9_000_000] * 3):
+        with pytest.raises(BlobUnreadable):
+            blobs.write_stream(key, pieces)
+
+
 def test_errors_are_one_line(blobs: Blobs) -> None:
     found = [*blobs.read_many(["no\nthing", "no\x1b[31mthing", "no\u2028thing", "no\u202ething"])]
     for error in found:

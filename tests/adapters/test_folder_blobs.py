@@ -14,10 +14,10 @@ from shared.adapters.folder_blobs import TEMPORARY_PREFIX, FolderBlobs
 from shared.ports.blobs import (
     Blob,
     BlobChanged,
-    BlobError,
     BlobNotFound,
     BlobStoreUnavailable,
     BlobUnreadable,
+    Unlisted,
 )
 
 NOBODY = 65534
@@ -39,8 +39,8 @@ def keys(blobs: FolderBlobs, prefix: str = "") -> list[str]:
     return [blob.key for blob in blobs.list(prefix) if isinstance(blob, Blob)]
 
 
-def errors(blobs: FolderBlobs, prefix: str = "") -> list[BlobError]:
-    return [error for error in blobs.list(prefix) if isinstance(error, BlobError)]
+def errors(blobs: FolderBlobs, prefix: str = "") -> list[Unlisted]:
+    return [error for error in blobs.list(prefix) if isinstance(error, Unlisted)]
 
 
 def refuses_to_write(blobs: FolderBlobs, key: str) -> str:
@@ -110,6 +110,26 @@ def test_a_tree_deeper_than_the_recursion_limit_is_walked(root: Path, blobs: Fol
     subprocess.run(["rm", "-r", root / "d"], check=True)  # pytest can't: shutil recurses
 
 
+_DEEP = """
+import os
+for _ in range(25):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+    open("f.md", "w").close()
+"""
+
+
+def test_a_folder_too_deep_for_the_system_is_told_not_lost(root: Path, blobs: FolderBlobs) -> None:
+    root.mkdir(exist_ok=True)
+    subprocess.run([sys.executable, "-c", _DEEP], cwd=root, check=True)
+    found = len(keys(blobs))
+    [error] = errors(blobs)
+    subprocess.run(["rm", "-r", root / ("d" * 200)], check=True)
+    assert 15 < found < 25
+    assert error.key.endswith("d/")
+    assert error.message.endswith("d/ can't be read: its path is too long")
+
+
 def test_a_path_too_long_for_the_system_is_told(blobs: FolderBlobs) -> None:
     assert "file name too long" in refuses_to_write(blobs, "x" * 256)
     assert "file name too long" in refuses_to_write(blobs, "d/" * 3_000 + "x")
@@ -133,7 +153,7 @@ def test_a_link_out_of_the_root_is_not_read(root: Path, blobs: FolderBlobs, tmp_
     (root / "beside").symlink_to(tmp_path / "root-too" / "secret")
     (root / "folder").symlink_to(tmp_path)
     assert keys(blobs) == []
-    assert [type(error) for error in errors(blobs)] == [BlobUnreadable] * 4
+    assert [error.key for error in errors(blobs)] == ["beside", "direct", "dotted", "hop"]
     assert errors(blobs)[0].message == f"{root}/beside can't be read: a link out of {root}"
     for key in ("direct", "dotted", "hop", "beside", "folder/secret"):
         with pytest.raises(BlobUnreadable, match="a link out of"):
@@ -141,6 +161,19 @@ def test_a_link_out_of_the_root_is_not_read(root: Path, blobs: FolderBlobs, tmp_
     assert [error.message for error in errors(blobs, "folder/")] == [
         f"{root}/folder can't be read: a link out of {root}"
     ]
+
+
+def test_links_may_lead_into_the_folders_they_are_kept_within(tmp_path: Path) -> None:
+    for name in ("in/a.md", "more/b.md", "secret"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    for name, target in (("ok", "../more/b.md"), ("out", "../secret"), ("far", "/etc/hostname")):
+        (tmp_path / "in" / name).symlink_to(target)
+    blobs = FolderBlobs(Path("/"), within=[tmp_path / "in", tmp_path / "more"])
+    prefix = f"{tmp_path}/in/".lstrip("/")
+    assert [key.removeprefix(prefix) for key in keys(blobs, prefix)] == ["a.md", "ok"]
+    assert [error.key.removeprefix(prefix) for error in errors(blobs, prefix)] == ["far", "out"]
+    assert "a link out of" in errors(blobs, prefix)[0].message
 
 
 def test_links_to_folders_are_not_walked(root: Path, blobs: FolderBlobs) -> None:
@@ -156,7 +189,7 @@ def test_broken_links_are_told(root: Path, blobs: FolderBlobs) -> None:
     (root / "dangling").symlink_to("nothing")
     (root / "self").symlink_to("self")
     blobs.write_many([("z", b"1")])
-    assert [type(error) for error in errors(blobs)] == [BlobUnreadable] * 2
+    assert [error.key for error in errors(blobs)] == ["dangling", "self"]
     assert "a link to nothing" in errors(blobs)[0].message
     assert keys(blobs) == ["z"]
 
@@ -263,7 +296,7 @@ def test_what_may_not_be_read_is_told_and_the_others_go_on(tmp_path: Path) -> No
         said = printed_by(
             f"if os.getuid() == 0: os.setgid({NOBODY}); os.setuid({NOBODY})\n"  # root reads all
             "b = f.FolderBlobs(Path(sys.argv[1]))\n"
-            "for x in b.list(): print(getattr(x, 'key', x))\n"
+            "for x in b.list(): print(getattr(x, 'message', x.key))\n"
             "for k in ('locked.md', 'shut/x.md', 'new.md' if os.getuid() == 65534 else 'shut/n'):\n"
             "    try: b.read(k) if 'n' != k[0] else b.write_many([(k, b'1')])\n"
             "    except f.BlobUnreadable as error: print(error)\n",

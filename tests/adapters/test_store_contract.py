@@ -317,7 +317,10 @@ def test_reading_goes_on_past_a_page(store: Store) -> None:
     assert paths(store.waiting(JOB, "g")) == [each.path for each in many]
     assert paths(store.failed(JOB)) == [each.path for each in failures]
     assert paths(store.all_documents(JOB)) == [each.path for each in (*many, *failures)]
-    assert store.count(JOB)[DocumentStatus.WAITING] == 24
+    assert store.count(JOB) == {
+        "g": {DocumentStatus.WAITING: 24},
+        "": {DocumentStatus.FAILED: 12},
+    }
     everything = store.load(JOB, "g", enough=Load(documents=1000, bytes=10**9))
     assert everything == Load(documents=24, bytes=240)
 
@@ -342,20 +345,19 @@ def test_failed_documents_come_by_path(store: Store) -> None:
     assert paths(store.failed(JOB)) == ["a", "b"]
 
 
-def test_documents_are_counted_by_status(store: Store) -> None:
-    assert store.count(JOB) == dict.fromkeys(DocumentStatus, 0)
+def test_documents_are_counted_by_group_and_status(store: Store) -> None:
+    assert store.count(JOB) == {}
     stored(
         store,
         document("a"),
         document("b"),
         document("c", status=DocumentStatus.REPORTED),
-        document("d", job=JobName("other")),
+        document("d", group="2026-01"),
+        document("e", job=JobName("other")),
     )
     assert store.count(JOB) == {
-        DocumentStatus.WAITING: 2,
-        DocumentStatus.IN_BATCH: 0,
-        DocumentStatus.REPORTED: 1,
-        DocumentStatus.FAILED: 0,
+        "": {DocumentStatus.WAITING: 2, DocumentStatus.REPORTED: 1},
+        "2026-01": {DocumentStatus.WAITING: 1},
     }
 
 

@@ -16,14 +16,13 @@ from shared.app.collect import Collected, collect
 from shared.app.deps import Deps
 from shared.app.drive import drive
 from shared.app.intake import Taken, take_in
-from shared.app.sightings import sight
-from shared.app.uploads import take_upload
+from shared.app.sightings import sightings_of
+from shared.app.uploads import Upload, take_upload
 from shared.domain.batch import Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName, batch_id
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe, parse_recipe
-from shared.ports.blobs import Blob
 
 JOB = JobName("legal")
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -91,9 +90,8 @@ class Home:
             JOB,
             (
                 sighting
-                for blob in blobs.list()
-                if isinstance(blob, Blob)
-                for sighting in sight(blobs, blob, blob.key, recipe=self.recipe)
+                for found in blobs.list()
+                for sighting in sightings_of(blobs, found, found.key, recipe=self.recipe)
             ),
             ready=ready,
         )
@@ -108,12 +106,12 @@ class Home:
 
     async def finish(self) -> None:
         """Run the laptop's loop until all is done."""
-        await drive(self.deps, JOB, sleep=self.sleep)
+        await drive(self.deps, sleep=self.sleep)
 
     async def finish_group(self, marker: str) -> None:
         """Drop a marker and run to the end."""
         self.write(marker, "")
-        take_upload(self.deps, marker)
+        take_upload(self.deps, Upload(key=marker))
         await self.finish()
 
     async def collect_all(self) -> list[Collected]:

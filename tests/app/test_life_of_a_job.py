@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,11 +18,11 @@ from shared.app.reconcile import reconcile
 from shared.app.submit import current_pause, submit
 from shared.domain.batch import BatchStatus
 from shared.domain.document import DocumentStatus
-from shared.domain.manifest import InvalidManifest
 from shared.domain.pause import PauseReason
 from shared.domain.policy import Policy
 from shared.domain.recipe import parse_recipe
-from tests.app.home import JOB, Home
+from shared.ports.batch_api import Body, ProviderBatch, Unavailable
+from tests.app.home import JOB, START, Home
 
 WAITING, IN_BATCH = DocumentStatus.WAITING, DocumentStatus.IN_BATCH
 REPORTED, FAILED = DocumentStatus.REPORTED, DocumentStatus.FAILED
@@ -204,6 +205,47 @@ def test_documents_in_doubt_wait_and_all_others_go_on(home: Home) -> None:
     }
 
 
+def test_a_doubt_whose_proof_is_gone_ends_as_a_named_failure_after_its_day(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    home.lose_answer()
+    home.fault(Call.RESULTS, status=404, times=None)
+    run(home)
+    failure = home.documents()["d0.md"].failure
+    assert failure is not None
+    assert (failure.type, failure.retryable) == ("doubt_unresolved", False)
+    assert home.now - START > home.policy.not_found_grace
+    assert requeue(home.deps, JOB) == 0
+    home.simulator.faults.script.clear()
+    assert requeue(home.deps, JOB, final=True) == 2
+    run(home)
+    assert only(home, REPORTED)
+
+
+def test_many_doubts_are_looked_into_with_one_listing(home: Home) -> None:
+    for number in range(4):
+        fill(home, 2, f"g{number}/")
+        home.lose_answer()
+    home.see()
+    asyncio.run(submit(home.deps))
+    home.later(minutes=5)
+    before = home.simulator.calls.copy()
+    found = asyncio.run(reconcile(home.deps))
+    assert found.adopted == 4
+    assert home.simulator.calls[Call.LIST] - before[Call.LIST] == 1
+    assert home.simulator.calls[Call.RESULTS] - before[Call.RESULTS] <= 4
+
+
+def test_reconciling_stops_when_its_time_is_over(home: Home) -> None:
+    fill(home)
+    home.see()
+    home.lose_answer()
+    asyncio.run(submit(home.deps))
+    home.later(minutes=5)
+    assert asyncio.run(reconcile(home.deps, until=home.now)).adopted == 0
+    assert asyncio.run(reconcile(home.deps, until=home.now + timedelta(seconds=9))).adopted == 1
+
+
 def test_a_full_queue_makes_the_batch_wait_not_fail(home: Home) -> None:
     fill(home)
     home.see()
@@ -228,6 +270,99 @@ def test_a_refused_batch_fails_its_documents_with_the_words_of_the_api(home: Hom
     assert "nonsense" in failure.message
     assert failure.custom_id
     assert home.requested() == 0
+
+
+def test_a_refusal_that_names_a_request_fails_its_document_and_the_others_go_on(
+    home: Home,
+) -> None:
+    fill(home, 5)
+    home.see()
+    home.fault(Call.CREATE, status=400, message="requests.2.custom_id: String is cursed")
+    run(home)
+    assert [path for path, status in home.statuses().items() if status is FAILED] == ["d2.md"]
+    failure = home.documents()["d2.md"].failure
+    assert failure is not None
+    assert "is cursed" in failure.message
+    assert home.requested() == 4
+
+
+def test_a_batch_of_nothing_but_cursed_requests_is_not_sent_for_each_of_them(home: Home) -> None:
+    fill(home, 20)
+    home.see()
+    home.fault(Call.CREATE, status=400, message="requests.0.custom_id: no", times=None)
+    run(home)
+    assert only(home, FAILED)
+    assert home.simulator.calls[Call.CREATE] == 3
+
+
+def test_groups_are_sent_side_by_side_and_after_a_pause_one_at_a_time(home: Home) -> None:
+    for number in range(6):
+        fill(home, 1, f"g{number}/")
+    home.see()
+    under_way, most = 0, 0
+    create = home.deps.api.create
+
+    async def watched(body: Body, *, betas: Sequence[str]) -> ProviderBatch:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return await create(body, betas=betas)
+
+    home.deps.api.create = watched  # type: ignore[method-assign]
+    home.fault(Call.CREATE, status=529)
+    asyncio.run(submit(home.deps))
+    assert most == 4
+    most = 0
+    home.later(minutes=20)
+    home.fault(Call.CREATE, status=529)
+    assert asyncio.run(submit(home.deps)).batches == 0
+    assert most == 1
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 6
+
+
+def test_nothing_is_intended_before_the_provider_can_be_called(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+
+    async def missing() -> None:
+        raise Unavailable("no key", reason=PauseReason.CREDENTIALS)
+
+    ready = home.deps.api.ready
+    home.deps.api.ready = missing  # type: ignore[method-assign]
+    with pytest.raises(CredentialsRefused):
+        run(home)
+    assert [batch.status for batch in home.batches()] == [BatchStatus.PLANNED]
+    home.deps.api.ready = ready  # type: ignore[method-assign]
+    before = home.now
+    run(home)
+    assert only(home, REPORTED)
+    assert home.now - before < home.policy.doubt_grace + timedelta(seconds=70)
+
+
+def test_leaving_early_still_collects_what_has_ended(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+
+    def leave() -> None:
+        asyncio.run(drive(home.deps, sleep=home.sleep, waiting=False))
+
+    leave()
+    assert only(home, IN_BATCH)
+    home.later(minutes=3)
+    leave()
+    assert only(home, REPORTED)
+
+
+def test_a_batch_is_cut_so_that_its_results_can_be_read_in_time(home: Home) -> None:
+    home.deps = replace(home.deps, policy=Policy(max_results_bytes=3 * 1000 * 4))
+    fill(home, 7)
+    home.see()
+    run(home)
+    assert sorted(batch.requests for batch in home.batches()) == [1, 3, 3]
 
 
 def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(home: Home) -> None:
@@ -407,8 +542,9 @@ def test_a_process_that_dies_in_collect_holds_nobody_up(home: Home) -> None:
     home.see()
     real = home.deps.reports.write_many
 
-    def dies(items: object) -> None:
-        raise KeyboardInterrupt
+    def dies(items: Iterable[tuple[str, bytes]]) -> None:
+        if any(key.endswith(".md") for key, _ in items):
+            raise KeyboardInterrupt
 
     home.deps.reports.write_many = dies  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
@@ -488,7 +624,7 @@ def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:
     home.see()
     home.later(seconds=20)
     assert asyncio.run(cancel(home.deps, JOB)) == 1
-    asyncio.run(drive(home.deps, JOB, sleep=home.sleep, submitting=False))
+    asyncio.run(drive(home.deps, sleep=home.sleep, submitting=False))
     statuses = home.statuses()
     assert statuses["b/d0.md"] is FAILED
     assert {REPORTED, FAILED} == set(statuses.values())
@@ -563,8 +699,13 @@ def test_a_csv_without_a_column_that_the_prompt_uses_fails_before_anything_is_sp
     prompt = "---\nmodel: claude-opus-4-6\n---\n{{ readme }}\n"
     home.recipe = parse_recipe(prompt, name="recipe.md", catalog=catalog())
     home.write("manifest.csv", "id,name\n1,x\n")
-    with pytest.raises(InvalidManifest, match="no column readme"):
-        home.see()
+    home.see()
+    failure = home.documents()["manifest.csv"].failure
+    assert failure is not None
+    assert failure.type == "invalid_manifest"
+    assert "no column readme" in failure.message
+    run(home)
+    assert home.requested() == 0
 
 
 def test_a_row_without_a_value_that_the_prompt_uses_fails_alone(home: Home) -> None:

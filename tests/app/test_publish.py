@@ -5,14 +5,103 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.control import requeue
-from shared.app.publish import publish
+from shared.app.publish import publish, publish_if_due
 from shared.app.submit import submit
-from shared.domain.document import Document
+from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.policy import Policy
+from shared.ports.store import StoreUnavailable
 from tests.app.home import JOB, Home
+
+
+def slow(home: Home, **time: float) -> None:
+    """Let every count of the job's documents take so long."""
+    count = home.store.count
+
+    def counting(job: object) -> dict[str, dict[DocumentStatus, int]]:
+        home.later(**time)
+        return count(JOB)
+
+    home.store.count = counting  # type: ignore[method-assign]
+
+
+def due(home: Home) -> bool:
+    [job] = home.store.stale_jobs()
+    return publish_if_due(home.deps, job)
+
+
+def test_what_is_published_is_what_the_state_says(home: Home) -> None:
+    home.write("legal/empty.md", "")
+    home.write("legal/nda.md", "# NDA")
+    home.see()
+    asyncio.run(home.finish())
+    publish(home.deps, JOB)
+    [line] = (home.root / "output" / "failures.jsonl").read_text().splitlines()
+    assert json.loads(line)["path"] == "legal/empty.md"
+    summary = json.loads((home.root / "output" / "summary.json").read_text())
+    assert summary["groups"]["legal"]["documents"] == {
+        "total": 2,
+        "waiting": 0,
+        "in_batch": 0,
+        "reported": 1,
+        "failed": 1,
+    }
+
+
+def test_a_large_job_is_published_for_a_twentieth_of_the_time_at_most(home: Home) -> None:
+    home.write("a.md", "# A")
+    home.see()
+    slow(home, seconds=30)
+    assert due(home)
+    home.write("b.md", "# B")
+    home.see()
+    assert not due(home)
+    home.later(minutes=9, seconds=59)
+    assert not due(home)
+    home.later(seconds=1)
+    assert due(home)
+    assert list(home.store.stale_jobs()) == []
+
+
+def test_a_change_while_it_is_published_leaves_the_job_stale_and_the_cost_noted(
+    home: Home,
+) -> None:
+    home.write("a.md", "# A")
+    home.see()
+    write = home.deps.reports.write_many
+
+    def meanwhile(items: object) -> None:
+        home.later(seconds=1)
+        home.write("b.md", "# B")
+        home.see()
+        write(items)  # type: ignore[arg-type]
+
+    home.deps.reports.write_many = meanwhile  # type: ignore[method-assign]
+    publish(home.deps, JOB)
+    [job] = home.store.stale_jobs()
+    assert job.published_at == home.now
+    assert job.publishing_s == timedelta(seconds=1).total_seconds()
+
+
+def test_failures_that_cannot_be_read_to_their_end_leave_the_file_as_it_was(home: Home) -> None:
+    home.write("empty.md", "")
+    home.see()
+    asyncio.run(home.finish())
+    publish(home.deps, JOB)
+    before = (home.root / "output" / "failures.jsonl").read_bytes()
+    assert before
+
+    def breaks(job: object) -> object:
+        raise StoreUnavailable("the table is away")
+
+    home.store.failed = breaks  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreUnavailable):
+        publish(home.deps, JOB)
+    assert (home.root / "output" / "failures.jsonl").read_bytes() == before
 
 
 class Lagging(SqliteStore):
@@ -27,7 +116,7 @@ class Lagging(SqliteStore):
         self.shown = tuple(super().failed(job))
 
 
-def published(home: Home) -> list[str]:
+def listed(home: Home) -> list[str]:
     lines = (Path(home.root) / "output" / "failures.jsonl").read_text().splitlines()
     return [json.loads(line)["path"] for line in lines]
 
@@ -40,11 +129,11 @@ def test_a_failure_that_the_index_hides_yet_is_published_later(home: Home) -> No
     home.see()
     asyncio.run(submit(home.deps))
     publish(home.deps, JOB)
-    assert published(home) == []
+    assert listed(home) == []
     assert [job.name for job in store.stale_jobs()] == [JOB]
     store.catch_up(JOB)
     publish(home.deps, JOB)
-    assert published(home) == ["empty.md"]
+    assert listed(home) == ["empty.md"]
     assert list(store.stale_jobs()) == []
 
 
@@ -60,4 +149,4 @@ def test_a_failure_that_waits_again_is_not_published_though_the_index_shows_it(
     store.catch_up(JOB)
     assert requeue(home.deps, JOB, final=True) == 1
     publish(home.deps, JOB)
-    assert published(home) == []
+    assert listed(home) == []

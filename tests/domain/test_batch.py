@@ -66,7 +66,7 @@ def test_nothing_gets_in_progress_without_its_intent_saved_first() -> None:
     assert ways_in == {BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT, BatchStatus.IN_PROGRESS}
 
 
-def test_only_a_plan_that_was_never_sent_or_a_disproved_doubt_is_released() -> None:
+def test_only_what_was_certainly_not_created_is_released() -> None:
     ways_in = {
         (status, event)
         for (status, event), to in TRANSITIONS.items()
@@ -75,6 +75,7 @@ def test_only_a_plan_that_was_never_sent_or_a_disproved_doubt_is_released() -> N
     assert ways_in == {
         (BatchStatus.PLANNED, BatchEvent.ABANDONED),
         (BatchStatus.IN_DOUBT, BatchEvent.DISPROVED),
+        (BatchStatus.SUBMITTING, BatchEvent.BLAMED),
     }
 
 
@@ -83,6 +84,7 @@ def test_requests_are_the_list_without_what_was_left_out() -> None:
     out.add(3)
     out.add(7)
     assert batch(excluded=bytes(out)).requests == 8
+    assert [batch(excluded=bytes(out)).place_of_request(n) for n in (0, 3, 7, 8)] == [0, 4, 9, None]
 
 
 def test_counts_add_up_to_the_whole_batch() -> None:

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.names import InvalidName, check_path, escaped, report_path, slug
+from shared.domain.names import (
+    MAX_JOB_BYTES,
+    MAX_PATH_BYTES,
+    InvalidName,
+    check_job,
+    check_path,
+    escaped,
+    report_path,
+    slug,
+    stand_in,
+)
 
 ANY_TEXT = st.text(alphabet=st.characters(codec=None, exclude_categories=()))
 
@@ -145,3 +155,52 @@ def test_escaped_text_is_one_line_that_can_be_encoded(text: str) -> None:
     assert len(once.splitlines()) <= 1
     once.encode()
     assert escaped(once) == once
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "empty"),
+        (".", '"."'),
+        ("..", '".."'),
+        ("a\\b", "backslash"),
+        ("a\x00", "U+0000"),
+        ("a\x1b[2J", "U+001B"),
+        ("\u202ejob", "U+202E"),
+        ("\udcff", "U+DCFF"),
+        ("j" * 121, "120 bytes"),
+        ("é" * 61, "120 bytes"),
+    ],
+)
+def test_a_job_whose_name_can_not_be_a_folder_of_the_output_is_refused(name: str, why: str) -> None:
+    with pytest.raises(InvalidName, match=re.escape(why)):
+        check_job(name)
+
+
+@pytest.mark.parametrize("name", ["legal", "project analysis", "Verträge", "文档", "j" * 120, "_x"])
+def test_ordinary_jobs_are_kept(name: str) -> None:
+    check_job(name)
+
+
+def test_every_report_of_every_job_has_a_key_that_s3_can_have() -> None:
+    job, path = "j" * MAX_JOB_BYTES, "/".join(["p" * 99] * 9)
+    check_job(job)
+    check_path(path)
+    assert len(path) == MAX_PATH_BYTES - 1
+    assert len(f"{job}/{report_path(path + 'p')}".encode()) <= 1024
+
+
+def test_what_stands_in_for_a_name_recalls_it() -> None:
+    assert stand_in("a\nb") == "a\\nb"
+    assert stand_in("back\\slash.md") == "back\\slash.md"
+    assert stand_in("a\\nb") != stand_in("a\nb")
+    assert stand_in("a" * 5000).startswith("a" * 800)
+
+
+@given(st.lists(ANY_TEXT | ANY_TEXT.map(lambda text: text * 300), unique=True, max_size=6))
+def test_different_names_have_different_bounded_stand_ins(names: list[str]) -> None:
+    shown = [stand_in(name) for name in names]
+    assert len(set(shown)) == len(names)
+    for text in shown:
+        assert len(text.encode()) <= MAX_PATH_BYTES
+        assert text == escaped(text)

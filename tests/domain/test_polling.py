@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.polling import backoff, next_check
+from shared.domain.polling import affordable, backoff, next_check
 
 MINUTE = timedelta(minutes=1)
 
@@ -34,3 +34,9 @@ def test_backing_off_is_bounded_and_never_shorter_than_the_server_asked(tries: i
 
 def test_backing_off_grows() -> None:
     assert backoff(0) < backoff(1) < backoff(2)
+
+
+def test_what_takes_long_is_done_a_twentieth_of_the_time() -> None:
+    assert affordable(ago=0.0, took=0.0)
+    assert not affordable(ago=199.0, took=10.0)
+    assert affordable(ago=200.0, took=10.0)

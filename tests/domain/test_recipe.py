@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.builtin import catalog
 from shared.domain.recipe import Output, Recipe, RecipeError, parse_recipe
+from shared.domain.template import PromptTemplate
 
 MODEL = "model: claude-opus-4-6"
 
@@ -27,12 +28,12 @@ def test_a_model_and_a_prompt_are_a_recipe() -> None:
 
 def test_every_key_is_taken_up() -> None:
     recipe = parsed(
-        "model: claude-opus-4-6\nmax_tokens: 300_000\nsystem: Be brief.\noutput: text\n"
+        "model: claude-opus-4-6\nmax_tokens: 300_000\nsystem: Be brief.\noutput: markdown\n"
         "max_wait: 2h\ngroup_by: department\nmax_attempts: 10\ndescription: A test\n"
         "params:\n  thinking: {type: adaptive}\n  inference_geo: us"
     )
     assert (recipe.max_tokens, recipe.betas) == (300_000, ("output-300k-2026-03-24",))
-    assert (recipe.system, recipe.output) == ("Be brief.", Output.TEXT)
+    assert (recipe.system, recipe.output) == ("Be brief.", Output.MARKDOWN)
     assert (recipe.max_wait, recipe.group_by) == (timedelta(hours=2), "department")
     assert (recipe.max_attempts, recipe.description) == (10, "A test")
     assert recipe.params == {"thinking": {"type": "adaptive"}, "inference_geo": "us"}
@@ -149,14 +150,13 @@ def test_the_columns_a_prompt_refers_to_are_known() -> None:
         "{% if licence is defined %}{{ licence }}{% endif %}{% for i in range(3) %}{{ i }}"
         "{{ loop.index }}{% endfor %}{% set own = 1 %}{{ own }}{{ columns.tags is undefined }}"
     )
-    assert recipe.variables == {"name", "readme", "stars", "licence", "tags"}
     assert recipe.needs_columns == {"name", "readme"}
 
 
-def test_whether_a_prompt_uses_its_document_is_known() -> None:
-    assert parsed().reads_document
-    assert parsed(prompt="{{ name }}").reads_document
-    assert not parsed(prompt="Write a poem.").reads_document
+@pytest.mark.parametrize("prompt", ["Write a poem.", "{% set x = 1 %}{{ x }}", "{{ range(3) }}"])
+def test_a_prompt_that_takes_nothing_of_its_document_is_refused(prompt: str) -> None:
+    with pytest.raises(RecipeError, match="takes nothing of the document"):
+        parsed(prompt=prompt)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +185,14 @@ def test_any_text_is_a_recipe_or_a_recipe_error(text: str) -> None:
     for whole in (text, f"---\n{text}\n---\nx", f"---\n{MODEL}\n---\n{text}"):
         with contextlib.suppress(RecipeError):
             assert parse_recipe(whole, name="r.md", catalog=catalog()).fingerprint
+
+
+def test_a_recipe_of_megabytes_is_refused() -> None:
+    with pytest.raises(RecipeError, match="too long for a recipe"):
+        parse_recipe("---\nmodel: m\n---\n" + "x" * 500_001, name="r.md", catalog=catalog())
+
+
+def test_ten_thousand_columns_are_told_apart() -> None:
+    prompt = "".join(f"{{{{ c{n} }}}}{{{{ d{n} | default('') }}}}" for n in range(10_000))
+    found = PromptTemplate(prompt)
+    assert found.needed_columns == {f"c{n}" for n in range(10_000)}

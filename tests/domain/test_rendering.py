@@ -191,14 +191,17 @@ def test_blocks_leave_no_lines_behind() -> None:
 
 
 def test_the_system_prompt_says_what_the_tags_mean() -> None:
-    assert system_prompt(recipe("x")) == UNTRUSTED_NOTE
-    assert system_prompt(recipe("x", "system: Be brief.")) == f"Be brief.\n\n{UNTRUSTED_NOTE}"
+    assert system_prompt(recipe("{{ document.text }}")) == UNTRUSTED_NOTE
+    assert (
+        system_prompt(recipe("{{ document.text }}", "system: Be brief."))
+        == f"Be brief.\n\n{UNTRUSTED_NOTE}"
+    )
     assert "<data-" in UNTRUSTED_NOTE
 
 
 def test_request_parameters_come_in_one_order() -> None:
     params = "params: {top: 1, thinking: {type: adaptive, a: 0}, metadata: {user_id: u}}"
-    request = request_params(recipe("x", params), "the prompt")
+    request = request_params(recipe("{{ document.text }}", params), "the prompt")
     assert list(request) == [
         *("model", "max_tokens", "system", "messages", "metadata", "thinking", "top")
     ]

@@ -1,9 +1,11 @@
 import json
+import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.batch import BatchStatus
@@ -23,9 +25,11 @@ REPORT = Report(
 )
 
 
-def rendered(document: str = "legal/nda.md", cost: Decimal | None = Decimal("0.0001025")) -> bytes:
+def rendered(
+    document: str = "legal/nda.md", cost: Decimal | None = Decimal("0.0001025"), **words: str
+) -> bytes:
     return render_report(
-        REPORT,
+        replace(REPORT, **words),  # type: ignore[arg-type]
         document=document,
         custom_id=CustomId("nda-00000-k2m9x4q2w8ab"),
         batch=batch(BatchStatus.ENDED, provider_id=ProviderId("msgbatch_01X")),
@@ -34,7 +38,7 @@ def rendered(document: str = "legal/nda.md", cost: Decimal | None = Decimal("0.0
 
 
 def header(report: bytes) -> dict[str, object]:
-    found = yaml.safe_load(report.decode().split("---\n")[1])
+    found = yaml.safe_load(report.decode().split("\n---\n")[0].removeprefix("---\n"))
     assert isinstance(found, dict)
     return found
 
@@ -95,3 +99,51 @@ def test_a_failure_is_one_object_with_the_words_of_the_api() -> None:
         "attempts": 1,
         "retryable": False,
     }
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.text(
+        st.characters(exclude_categories=["Cs"], include_characters="\r\n\x7f\x85\u2028\ufeff")
+    ),
+)
+@settings(max_examples=300)
+def test_no_word_of_the_providers_can_end_the_header_and_the_text_is_unchanged(
+    word: str, text: str
+) -> None:
+    written = rendered(model=word, stop_reason=word, text=text)
+    found = header(written)
+    assert (found["model"], found["stop_reason"]) == (word, word)
+    assert found["document"] == "legal/nda.md"
+    assert written.split(b"---\n\n", 1)[1].removesuffix(b"\n") == text.encode().removesuffix(b"\n")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "---",
+        "\n---\n",
+        "a\r\nb: c",
+        '"\nmodel: x',
+        "&a [*a, *a]",
+        "!!python/object/apply:os.system [ls]",
+        "\x00\x1b[31m\x07",
+        "\x7f\x80\x85\x9b",
+        "\u2028\u2029",
+        "\u202egpj.exe\u2066",
+        "\ufeff\ufffe\uffff",
+        "\U0001f600\U0010ffff",
+        "null",
+        "{}",
+        "1e999",
+        "# comment",
+        "\\u0041\\",
+        "x" * 100_000,
+    ],
+)
+def test_words_made_to_break_out_come_back_as_they_are(word: str) -> None:
+    written = rendered(model=word, stop_reason=word, text="---\nmodel: forged\n---\n")
+    found = header(written)
+    assert (found["model"], found["stop_reason"]) == (word, word)
+    assert written.endswith(b"\n---\n\n---\nmodel: forged\n---\n")
+    assert not re.search("[\x1b\x7f-\x9f\u202a-\u202e\u2066-\u2069]", written.decode())

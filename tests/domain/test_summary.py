@@ -18,10 +18,9 @@ TOTALS = Totals(
     cost_without_batches=Decimal(1),
 )
 COUNTS = {
-    DocumentStatus.WAITING: 0,
-    DocumentStatus.IN_BATCH: 0,
-    DocumentStatus.REPORTED: 4,
-    DocumentStatus.FAILED: 2,
+    "x": {DocumentStatus.REPORTED: 2, DocumentStatus.FAILED: 1},
+    "y": {DocumentStatus.REPORTED: 2},
+    "z": {DocumentStatus.FAILED: 1},
 }
 
 
@@ -44,7 +43,12 @@ def summary(*, live: bool = False) -> Summary:
 def test_a_summary_adds_up_its_batches_and_their_groups() -> None:
     found = summary()
     assert found.totals == TOTALS + TOTALS
-    assert found.groups == {"x": TOTALS, "y": TOTALS}
+    assert {name: part.totals for name, part in found.groups.items()} == {
+        "x": TOTALS,
+        "y": TOTALS,
+        "z": Totals(),
+    }
+    assert {name: part.documents for name, part in found.groups.items()} == COUNTS
     assert found.totals.saved == Decimal(1)
     assert (found.total, found.open) == (6, 0)
 
@@ -54,6 +58,17 @@ def test_the_time_ends_with_the_last_result_or_goes_on() -> None:
     assert summary(live=True).elapsed == datetime(2026, 11, 25, tzinfo=UTC) - NOW
 
 
+def test_the_days_between_two_runs_are_no_time_spent() -> None:
+    later = NOW + timedelta(days=3)
+    runs = [
+        batch(BatchStatus.COLLECTED, planned_at=start, collected_at=start + timedelta(minutes=took))
+        for start, took in [(NOW, 5), (NOW + timedelta(minutes=4), 3), (later, 2)]
+    ]
+    found = summarize(job=JobName("legal"), documents={}, batches=runs, now=later)
+    assert found.elapsed == timedelta(minutes=9)
+    assert found.finished_at == later + timedelta(minutes=2)
+
+
 def test_the_file_holds_exact_amounts_both_prices_and_every_batch() -> None:
     found = json.loads(render_summary(summary(live=True)), parse_float=Decimal)
     assert found["documents"]["total"] == 6
@@ -61,12 +76,11 @@ def test_the_file_holds_exact_amounts_both_prices_and_every_batch() -> None:
     assert found["cost_without_batches_usd"] == Decimal(2)
     assert found["saved_usd"] == Decimal(1)
     assert found["groups"]["x"]["cost_usd"] == Decimal("0.5")
+    assert found["groups"]["z"]["documents"]["failed"] == 1
     assert [b["status"] for b in found["batches"]] == ["collected", "collected", "in_progress"]
 
 
 def test_a_job_without_batches_has_a_summary_too() -> None:
-    empty = summarize(
-        job=JobName("legal"), documents=dict.fromkeys(DocumentStatus, 0), batches=[], now=NOW
-    )
+    empty = summarize(job=JobName("legal"), documents={}, batches=[], now=NOW)
     found = json.loads(render_summary(empty))
-    assert (found["documents"]["total"], found["elapsed_s"], found["cost_usd"]) == (0, None, 0)
+    assert (found["documents"]["total"], found["elapsed_s"], found["cost_usd"]) == (0, 0, 0)

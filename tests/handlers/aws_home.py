@@ -142,12 +142,15 @@ class Cloud:
         reconcile.handler(tick, self.invocation)
 
     def settle(self, job: str = JOB, *, seconds: float = 30.0) -> dict[str, Any]:
-        """Tick until nothing of the job is open; the answer is its summary."""
+        """Tick until nothing of the job is open; the answer is its summary, once that says so."""
         deadline = time.monotonic() + seconds
         while True:
             self.tick()
             summary = self.summary(job)
-            if summary and not summary["documents"]["waiting"] + summary["documents"]["in_batch"]:
+            is_open = (
+                not summary or summary["documents"]["waiting"] + summary["documents"]["in_batch"]
+            )
+            if not is_open and not any(stale.name == job for stale in home().store.stale_jobs()):
                 return summary
             assert time.monotonic() < deadline, summary
             time.sleep(0.1)

@@ -14,7 +14,7 @@ import yaml
 
 from handlers import collect, intake, poll, reconcile, submit
 from handlers.cli import commands
-from handlers.events import sqs_records, uploaded_keys
+from handlers.events import changed_keys, sqs_records
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
 from shared.domain.ids import JobName
@@ -191,7 +191,7 @@ def test_real_payloads_are_taken_in(aws: Cloud, name: str) -> None:
     event = load(name)
     if not name.startswith("sqs-"):
         event = wrapped(event)
-    keys = {key for record in sqs_records(event) for key in uploaded_keys(record.body)}
+    keys = {key for record in sqs_records(event) for key in changed_keys(record.body)}
     aws.upload({key: key.encode() for key in keys})
 
     assert intake.handler(event, aws.invocation) == {"batchItemFailures": []}
@@ -214,7 +214,7 @@ def test_an_event_for_an_object_that_is_gone_is_passed_over(aws: Cloud) -> None:
 def test_a_poison_record_comes_back_and_the_others_are_taken(aws: Cloud) -> None:
     event = load("sqs-poison.json")
     poison, good = sqs_records(event)
-    [key] = uploaded_keys(good.body)
+    [key] = changed_keys(good.body)
     aws.upload({key: b"# Fiscalwise"})
 
     failed = intake.handler(event, aws.invocation)

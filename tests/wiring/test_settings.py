@@ -32,3 +32,15 @@ def test_numbers_out_of_range_are_refused(text: str) -> None:
 
 def test_the_key_is_not_in_the_repr() -> None:
     assert "sk-canary" not in repr(Settings.from_env({"ANTHROPIC_API_KEY": "sk-canary"}))
+
+
+def test_an_output_that_would_feed_the_input_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="reports would become documents"):
+        Settings.from_env({"DOCMILL_INPUT_BUCKET": "b", "DOCMILL_OUTPUT_BUCKET": "b"})
+
+
+def test_neither_the_key_nor_a_gateways_password_is_shown() -> None:
+    settings = Settings.from_env(
+        {"ANTHROPIC_API_KEY": "canary", "ANTHROPIC_BASE_URL": "https://me:canary@gateway"}
+    )
+    assert "canary" not in f"{settings!r} {settings}"

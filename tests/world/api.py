@@ -140,6 +140,9 @@ class FaultyApi:
     provider: Provider
     gate: Gate
 
+    async def ready(self) -> None:
+        await self.inner.ready()
+
     async def create(self, body: Body, *, betas: Sequence[str]) -> ProviderBatch:
         content = b"".join(body.chunks())
         fault = self._enter("create", CREATE_FAULTS, content)

@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.ports.blobs import Blob, BlobChanged, BlobError, BlobNotFound, Blobs, BlobUnreadable
+from shared.ports.blobs import (
+    Blob,
+    BlobChanged,
+    BlobError,
+    BlobNotFound,
+    Blobs,
+    BlobUnreadable,
+    Unlisted,
+)
 from tests.world.gate import Gate
 from tests.world.weather import (
     BLOB_FAULTS,
@@ -29,8 +37,15 @@ class MemoryBlobs:
     by_upload: bool = False
     _held: dict[str, tuple[bytes, Blob]] = field(default_factory=dict)
 
-    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
-        return iter([self._held[key][1] for key in sorted(self._held) if key.startswith(prefix)])
+    def shown(self, key: str) -> str:
+        return f"bucket/{key}"
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
+        found = sorted(key for key in self._held if key.startswith(prefix) and key > after)
+        return iter([self._held[key][1] for key in found])
+
+    def exists(self, key: str) -> bool:
+        return key in self._held
 
     def stat(self, key: str) -> Blob:
         return self._found(key)[1]
@@ -65,6 +80,9 @@ class MemoryBlobs:
             etag = hashlib.blake2b(data + salt, digest_size=8).hexdigest()
             self._held[key] = (data, Blob(key=key, size=len(data), etag=etag, modified=now))
 
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        self.write_many([(key, b"".join(pieces))])
+
     def delete(self, key: str) -> None:
         self._held.pop(key, None)
 
@@ -89,11 +107,22 @@ class FaultyBlobs:
     watch: Callable[[str, bytes], None] = _nothing
     watch_refused: Callable[[str, bytes], None] = _nothing
 
-    def list(self, prefix: str = "") -> Iterator[Blob | BlobError]:
+    def shown(self, key: str) -> str:
+        return self.inner.shown(key)
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         found = self.gate.call(
-            f"{self.name}.list", BLOB_FAULTS, lambda: list(self.inner.list(prefix)), prefix
+            f"{self.name}.list",
+            BLOB_FAULTS,
+            lambda: list(self.inner.list(prefix, after=after)),
+            prefix,
         )
         return iter(found)
+
+    def exists(self, key: str) -> bool:
+        return self.gate.call(
+            f"{self.name}.exists", BLOB_FAULTS, lambda: self.inner.exists(key), key
+        )
 
     def stat(self, key: str) -> Blob:
         return self.gate.call(f"{self.name}.stat", BLOB_FAULTS, lambda: self.inner.stat(key), key)
@@ -126,6 +155,9 @@ class FaultyBlobs:
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         for key, data in items:
             self._write(key, data)
+
+    def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
+        self._write(key, b"".join(pieces))
 
     def _write(self, key: str, data: bytes) -> None:
         def effect() -> None:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app.collect import Collected, collect
-from shared.app.control import cancel, requeue
+from shared.app.control import cancel, requeue, requeue_unsent
 from shared.app.deps import Deps
 from shared.app.drive import CredentialsRefused, drive
+from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.poll import poll
 from shared.app.publish import publish
 from shared.app.reconcile import reconcile
-from shared.app.sightings import is_marker, sight, unusable
+from shared.app.sightings import is_document, sightings_of
 from shared.app.submit import submit
-from shared.app.uploads import take_upload
+from shared.app.uploads import Upload, take_upload
 from shared.domain.document import Sighting
 from shared.domain.ids import BatchId, JobName
-from shared.domain.manifest import InvalidManifest
 from shared.ports.blobs import BlobError
 from shared.ports.store import StaleWrite, StoreUnavailable
 from tests.world.gate import Gate
@@ -54,26 +54,24 @@ class Invocation:
 
     def drive(self, job: JobName, sleep: Callable[[float], Awaitable[None]]) -> None:
         """The laptop's run, from the walk through the input to the summary."""
+        forget_gone(self.deps, job)
+        requeue_unsent(self.deps, job)
         taken = take_in(self.deps, job, self._walked(job), ready=True)
         self.gate.tell("took in", taken)
-        run_alone(drive(self.deps, job, sleep=sleep))
+        run_alone(drive(self.deps, sleep=sleep))
         publish(self.deps, job)
 
     def _walked(self, job: JobName) -> Iterator[Sighting]:
         prefix, recipe = f"{job}/", self.deps.recipe(job)
-        for blob in self.deps.documents.list(prefix):
-            if isinstance(blob, BlobError) or is_marker(path := blob.key.removeprefix(prefix)):
-                continue
-            try:
-                yield from sight(self.deps.documents, blob, path, recipe=recipe)
-            except InvalidManifest as error:
-                yield unusable(path, "invalid_manifest", str(error), blob=blob)
+        for found in self.deps.documents.list(prefix):
+            if is_document(path := found.key.removeprefix(prefix)):
+                yield from sightings_of(self.deps.documents, found, path, recipe=recipe)
 
     def intake(self, keys: list[str], failed: list[str]) -> None:
         """Take in each; those that failed come back."""
         for key in keys:
             try:
-                taken = take_upload(self.deps, key)
+                taken = take_upload(self.deps, Upload(key=key)).taken
             except (BlobError, StoreUnavailable) as error:
                 self.gate.tell("failed to take in", key, fault=str(error))
                 failed.append(key)

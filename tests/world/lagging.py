@@ -107,7 +107,7 @@ class LaggingStore:
     def all_documents(self, job: JobName) -> Iterator[Document]:
         return self._rows.all_documents(job)
 
-    def count(self, job: JobName) -> dict[DocumentStatus, int]:
+    def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
         return self._rows.count(job)
 
     def groups(self, job: JobName | None = None) -> Iterator[Group]:

@@ -7,18 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from shared.app import collect, control, intake, plan, publish, results, settle, submit
+from shared.app import intake, plan, results, slices
 
 _PAGE = 2
 _PLACES: tuple[tuple[ModuleType, str], ...] = (
-    (collect, "_SLICE"),
-    (control, "_SLICE"),
-    (intake, "_SLICE"),
-    (plan, "_SLICE"),
-    (publish, "_SLICE"),
+    (slices, "SLICE"),
+    (intake, "SLICE"),
+    (plan, "SLICE"),
     (results, "_FLUSH_LINES"),
-    (settle, "_SLICE"),
-    (submit, "_SLICE"),
 )
 
 

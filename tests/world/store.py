@@ -86,7 +86,7 @@ class FaultyStore:
     def all_documents(self, job: JobName) -> Iterator[Document]:
         return iter(self._read("all_documents", lambda: list(self.inner.all_documents(job)), job))
 
-    def count(self, job: JobName) -> dict[DocumentStatus, int]:
+    def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
         return self._read("count", lambda: self.inner.count(job), job)
 
     def groups(self, job: JobName | None = None) -> Iterator[Group]:

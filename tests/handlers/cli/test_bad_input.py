@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import random
 import re
 import resource
@@ -99,7 +100,7 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
     others = {path: line["type"] for path, line in found.items() if not path.startswith("rows")}
     assert others["empty.md"] == "empty_document"
     assert others["program.bin"] == "unsupported_type"
-    assert [kind for path, kind in others.items() if "secret.txt" in path] == ["unreadable"]
+    assert others["secret.txt"] == others["gone.txt"] == "unreadable"
     assert others["bell\\x07\\nred\\x1b[31m.txt"] == "invalid_name"
     assert others["back\\slash.txt"] == "invalid_name"
     assert len(others) == 7
@@ -120,7 +121,10 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
         (("in", "--recepie", "x"), "No such option"),
         ((), "Missing argument 'INPUT...'"),
         (("bare",), "no documents in bare"),
-        (("in/one.csv", "in/sub/one.csv"), "would both have the report"),
+        (("in", "--group-by", "foldr"), "nor a column of a manifest (no input is one)"),
+        (("in/one.csv", "--group-by", "nme"), "manifests here have id, text"),
+        (("mine", "in"), "which recipe for all inputs?"),
+        (("mine/a.md", "in/one.csv"), "Name one with --recipe"),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -133,6 +137,9 @@ def test_wrong_use_is_one_line(
     monkeypatch.chdir(tmp_path)
     write_documents(tmp_path / "in" / "sub", 1)
     (tmp_path / "bare").mkdir()
+    write_documents(tmp_path / "mine", 1)
+    for name in ("a.md", "_recipe.md"):
+        (tmp_path / "mine" / name).write_text(f"---\n{HEAD}---\n{PROMPT}\n")
     for place in ("in", "in/sub"):
         (tmp_path / place / "one.csv").write_text("id,text\na,b\n")
     done = docmill("run", *words, "--out", "out")
@@ -297,3 +304,15 @@ def test_on_a_full_disk_nothing_is_lost_or_requested_twice(  # noqa: PLR0917 - f
     assert docmill(*run(tmp_path, recipe)).status == 0
     assert provider.requested() == dict.fromkeys(names, 1)
     assert len(reports(small_disk)) == 8
+
+
+def test_two_names_that_are_no_unicode_are_two_failures_however_deep_they_lie(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    deep = tmp_path / "in" / ("d" * 200)
+    deep.mkdir(parents=True)
+    for name in (b"a\xff", b"b\xff"):
+        Path(os.fsdecode(os.fsencode(deep) + b"/" + name)).write_text("x")
+    write_documents(tmp_path / "in", 1)
+    assert docmill(*run(tmp_path, recipe)).status == 1
+    assert [line["type"] for line in failures(tmp_path / "out")] == ["unreadable"] * 2

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shared.adapters.builtin import catalog
 from shared.adapters.simulator.faults import Call, Fault
+from shared.domain.recipe import parse_recipe
 from tests.handlers.cli.command import (
     Docmill,
     Provider,
@@ -195,9 +197,54 @@ def test_a_folders_own_recipe_is_used_and_is_no_document(
     folder, out = tmp_path / "in", tmp_path / "out"
     write_documents(folder, 1)
     recipe.rename(folder / "_recipe.md")
-    assert docmill("run", folder, "--out", out, "--poll-interval", "0.05").status == 0
-    assert reports(out) == {"doc-000.txt.md"}
-    assert json.loads(json.dumps(summary(out)))["batches"][0]["requests"]
+    model = parse_recipe((folder / "_recipe.md").read_text(), name="", catalog=catalog()).model
+    for place, given in ((out, folder), (tmp_path / "second", folder / "doc-000.txt")):
+        assert docmill("run", given, "--out", place, "--poll-interval", "0.05").status == 0
+        assert reports(place) == {"doc-000.txt.md"}
+        assert summary(place)["batches"][0]["model"] == model
+
+
+def test_rows_are_grouped_by_a_column_that_one_of_them_has(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    rows = [{"id": "a", "text": "x"}, {"id": "b", "text": "y", "team": "north"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out"
+    command = ("run", tmp_path / "rows.jsonl", "--out", out, "--recipe", recipe)
+    assert docmill(*command, "--group-by", "team", "--poll-interval", "0.05").status == 0
+    assert set(summary(out)["groups"]) == {"", "north"}
+
+
+def test_what_left_the_input_or_failed_by_the_recipe_is_no_failure_of_the_next_run(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 1)
+    (folder / "empty.md").write_text("")
+    (folder / "rows.jsonl").write_text('{"id": "a"}\n')
+    plain = recipe.read_text()
+    recipe.write_text(plain.replace("{{ document.text }}", "{{ document.text }} {{ readme }}"))
+    command = ("run", folder, "--out", out, "--recipe", recipe, "--poll-interval", "0.05")
+    assert docmill(*command).status == 1
+    assert {line["path"] for line in failures(out)} == {"doc-000.txt", "empty.md", "a"}
+    (folder / "empty.md").unlink()
+    recipe.write_text(plain)
+    assert docmill(*command).status == 0
+    assert failures(out) == []
+
+
+def test_a_report_that_was_removed_is_told_and_made_again_by_retry(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 2)
+    command = ("run", folder, "--out", out, "--recipe", recipe, "--poll-interval", "0.05")
+    assert docmill(*command).status == 0
+    (out / "doc-001.txt.md").unlink()
+    assert docmill(*command).status == 1
+    assert [line["type"] for line in failures(out)] == ["report_missing"]
+    assert docmill("retry", out).status == 0
+    assert reports(out) == {"doc-000.txt.md", "doc-001.txt.md"}
 
 
 def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
