@@ -14,6 +14,5 @@ What a world assumes, as docmill does:
 - An event that is lost is made up for when the job's recipe is put once more.
 
 What docmill doesn't see yet, and is let pass by name: a document that changes between its event
-and its reading (`Rules.torn`), and a doubt whose only proof is older than the provider keeps
-results (`happenings.leap`).
+and its reading (`Rules.torn`).
 """

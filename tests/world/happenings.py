@@ -6,7 +6,6 @@ from functools import partial
 
 from shared.domain.batch import LIVE
 from shared.domain.ids import JobName
-from tests.world.rules import UNANSWERED
 from tests.world.weather import Fault
 from tests.world.world import World
 
@@ -63,10 +62,7 @@ def wait(world: World) -> None:
 def leap(world: World) -> None:
     """Hours in which no timer fires: nobody is alive after them."""
     if not world.runs or world.on_laptop:
-        batches = world.stage.mirror.batches.values()
-        # A doubt whose only proof is no longer kept never ends: a known gap.
-        doubt = any(batch.status in UNANSWERED for batch in batches)
-        hours = world.rng.choice((1, 12, 26, 26, 26 if doubt else 31 * 24))
+        hours = world.rng.choice((1, 12, 26, 26, 31 * 24))
         world.weather.counts[Fault.TIME_LEAP] += 1
         world.now += timedelta(hours=hours)
         world.tell("time", "leaps", f"{hours} hours", fault=Fault.TIME_LEAP)

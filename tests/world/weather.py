@@ -107,7 +107,7 @@ _MOST: dict[Fault, float] = {
     Fault.CREATE_REFUSED: 0.1,
     Fault.CREATE_KEY: 0.1,
     Fault.API_DOWN: 0.3,
-    Fault.API_404: 0.3,
+    Fault.API_404: 0.15,
     Fault.CUT_IN_LINE: 0.6,
     Fault.CUT_AT_LINE: 0.8,
     Fault.ROWS_ERRORED: 0.6,
