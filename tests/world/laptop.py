@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.ids import JobName
 from tests.world import days
+from tests.world import happenings as happens
 from tests.world.ending import settled
 from tests.world.gate import Gate
 from tests.world.handlers import Invocation
@@ -41,20 +42,20 @@ def live_on_laptop(world: World) -> None:
 def happen(world: World) -> None:
     """Something that isn't the next call of the process."""
     things: list[tuple[float, Callable[[World], object]]] = [
-        (3, days.put_something),
-        (0.2, partial(days.unless_calm, Fault.SPEND_LIMIT, days.turn_spend_limit)),
-        (0.2, partial(days.unless_calm, Fault.LOW_CREDIT, days.turn_credit)),
-        (0.2, partial(days.unless_calm, Fault.TIME_LEAP, days.leap)),
-        (0.2, days.stranger),
+        (3, happens.put_something),
+        (0.2, partial(happens.unless_calm, Fault.SPEND_LIMIT, happens.turn_spend_limit)),
+        (0.2, partial(happens.unless_calm, Fault.LOW_CREDIT, happens.turn_credit)),
+        (0.2, partial(happens.unless_calm, Fault.TIME_LEAP, happens.leap)),
+        (0.2, happens.stranger),
     ]
     if world.runs:
-        things.append((0.3, partial(days.unless_calm, Fault.OUTAGE, days.outage)))
+        things.append((0.3, partial(happens.unless_calm, Fault.OUTAGE, happens.outage)))
     else:
         things += [
             (10, start),
-            (2, days.wait),
-            (0.5, partial(days.unless_calm, Fault.RETRY, days.retry)),
-            (0.5, partial(days.unless_calm, Fault.CANCEL, days.cancel)),
+            (2, happens.wait),
+            (0.5, partial(happens.unless_calm, Fault.RETRY, happens.retry)),
+            (0.5, partial(happens.unless_calm, Fault.CANCEL, happens.cancel)),
         ]
     [(_, thing)] = world.rng.choices(things, [weight for weight, _ in things])
     thing(world)
@@ -76,7 +77,7 @@ async def _sleep(world: World, gate: Gate, seconds: float) -> None:
     gate.tell("sleep", timedelta(seconds=seconds))
     world.now += timedelta(seconds=seconds)
     if world.weather.calm or world.rng.random() < _OVERSLEPT:
-        world.now = max(world.now, min(days.moments(world), default=world.now))
+        world.now = max(world.now, min(happens.moments(world), default=world.now))
     world.provider.arrive()
 
 

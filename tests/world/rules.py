@@ -14,8 +14,8 @@ from shared.domain.ids import BatchId, JobName
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
 
-UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
-_HOLDING = UNANSWERED | {BatchStatus.IN_PROGRESS}
+_UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
+_HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _LOST = "result_missing"
 
@@ -117,7 +117,7 @@ class Rules:
         now = self.clock()
         ours = self.mirror.batches.get(taken[0].ours)
         sent = {m.custom_id for m in self.mirror.sent(ours)} if ours else set()
-        if ours is None or ours.status not in UNANSWERED:
+        if ours is None or ours.status not in _UNANSWERED:
             status = "unknown" if ours is None else ours.status
             self.blame(
                 "intent before effect",
@@ -128,7 +128,12 @@ class Rules:
         for each in taken:
             self._see_if_torn(each)
             report = self.reports.get(each.key)
-            if report and report.by.version == each.version and each.key not in self.torn:
+            if (
+                report
+                and report.by.version == each.version
+                and not report.by.asked_again
+                and each.key not in self.torn
+            ):
                 facts = f"{each.name} has its report, from {report.by.name}"
                 self.blame("nothing is paid for twice", facts)
             for other in self.ledger.by_key[each.key]:
