@@ -3,8 +3,9 @@ import asyncio
 from shared.adapters.simulator.faults import Call
 from shared.adapters.simulator.messages import Cut
 from shared.app.control import requeue
+from shared.app.pauses import current_pause
 from shared.app.poll import poll
-from shared.app.submit import current_pause, submit
+from shared.app.submit import submit
 from shared.domain.pause import PauseReason
 from tests.app.home import JOB, Home
 from tests.app.jobs import FAILED, REPORTED, WAITING, fill, only, run

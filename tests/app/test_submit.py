@@ -6,7 +6,8 @@ import pytest
 
 from shared.adapters.simulator.faults import Call
 from shared.app.drive import CredentialsRefused
-from shared.app.submit import current_pause, submit
+from shared.app.pauses import current_pause
+from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
 from shared.domain.pause import PauseReason
 from shared.ports.batch_api import Body, ProviderBatch, Unavailable
