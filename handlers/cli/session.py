@@ -30,6 +30,7 @@ from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
 from shared.ports.blobs import BlobError
 from shared.ports.store import Store, StoreUnavailable, StoreUnusable
+from shared.wiring.guard import template_guard
 from shared.wiring.laptop import (
     JOB,
     OutputUnusable,
@@ -109,6 +110,7 @@ def parse(options: Options) -> Recipe:
             name=options.recipe_name,
             catalog=catalog(),
             model_override=options.model,
+            guard=template_guard(),
         )
     except RecipeError as error:
         raise Fault(str(error)) from None

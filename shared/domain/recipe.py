@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -17,7 +17,7 @@ from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
-from shared.domain.template import DOCUMENT_FIELDS, PromptError, PromptTemplate
+from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
 
@@ -53,6 +53,8 @@ _FINAL_FAULTS = frozenset(
         "OutOfFuel",
         "SyntaxError",
         "TooComplex",
+        "Died",
+        "OutOfTime",
     }
 )
 
@@ -72,7 +74,8 @@ class Recipe:
     """A recipe that is known to be usable.
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
-    that the template can't do without. `template_line` is the line of the file that it begins on.
+    that the template can't do without. `template_line` is the line of the file that it begins on,
+    `guard` what renders it where it isn't plain.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -117,11 +121,17 @@ class Recipe:
 
 
 def parse_recipe(
-    text: str, *, name: str, catalog: Catalog, model_override: str | None = None
+    text: str,
+    *,
+    name: str,
+    catalog: Catalog,
+    model_override: str | None = None,
+    guard: Guard | None = None,
 ) -> Recipe:
     """The recipe in a Markdown file's `text`. Raises RecipeError: one line, with its place.
 
-    `name` is what errors call the file. `model_override` takes the place of its `model`.
+    `name` is what errors call the file. `model_override` takes the place of its `model`. `guard`
+    renders what could outgrow this process.
     """
     if len(text) > MAX_RECIPE_CHARACTERS:
         raise RecipeError(
@@ -136,7 +146,7 @@ def parse_recipe(
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
     source = head.body.strip()
-    template, line = _template(head, source)
+    template, line = _template(head, source, guard)
     recipe = Recipe(
         name=name,
         model=model,
@@ -155,6 +165,7 @@ def parse_recipe(
         template=source,
         template_line=line,
         needs_columns=template.needed_columns,
+        guard=guard,
     )
     try:
         check_max_cost(recipe, catalog)
@@ -273,7 +284,7 @@ def _params(head: FrontMatter) -> dict[str, Any]:
     return params
 
 
-def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
+def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[PromptTemplate, int]:
     """The prompt's template and its first line, tried once on made-up data.
 
     The trial finds what no document could get past (an unknown filter, say); what depends on a
@@ -287,13 +298,13 @@ def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
             "with {{ document.text }} where the document belongs"
         )
     try:
-        template = PromptTemplate(source)
+        template = PromptTemplate(source, guard=guard)
     except PromptError as error:
         raise _template_error(head, line, error) from error
-    for field in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
-        at = line + source.partition(f"document.{field}")[0].count("\n")
+    for name in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
+        at = line + source.partition(f"document.{name}")[0].count("\n")
         raise RecipeError(
-            f"{head.name}:{at}: the prompt uses document.{field}; a document has only "
+            f"{head.name}:{at}: the prompt uses document.{name}; a document has only "
             + ", ".join(f"document.{known}" for known in DOCUMENT_FIELDS)
         )
     columns = dict.fromkeys(template.columns, "sample")

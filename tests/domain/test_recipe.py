@@ -12,9 +12,11 @@ from shared.domain.template import PromptTemplate
 MODEL = "model: claude-opus-4-6"
 
 
-def parsed(head: str = MODEL, prompt: str = "{{ document.text }}", **more: str) -> Recipe:
+def parsed(
+    head: str = MODEL, prompt: str = "{{ document.text }}", model_override: str | None = None
+) -> Recipe:
     text = f"---\n{head}\n---\n{prompt}\n"
-    return parse_recipe(text, name="r.md", catalog=catalog(), **more)
+    return parse_recipe(text, name="r.md", catalog=catalog(), model_override=model_override)
 
 
 def test_a_model_and_a_prompt_are_a_recipe() -> None:
