@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from shared.app.collect import collect
 from shared.app.deps import Deps
+from shared.app.pauses import lift_pause
 from shared.app.poll import poll
 from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
-from shared.app.submit import lift_pause, submit
+from shared.app.submit import submit
 from shared.domain.batch import LIVE, BatchStatus
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
