@@ -101,6 +101,8 @@ class Rules:
 
     def settled(self, before: Document, after: Document) -> None:
         """A document was written: what is said to be reported has its report."""
+        if before.status is DocumentStatus.WAITING and after.status is DocumentStatus.REPORTED:
+            self._see_if_torn_unsent(after)
         if after.reported_digest == before.reported_digest or before.batch is None:
             return
         name = f"{before.job}/{before.path}"
@@ -155,6 +157,14 @@ class Rules:
         if seen != each.version:
             each.forgiven = True
             self.torn.add(each.key)
+
+    def _see_if_torn_unsent(self, document: Document) -> None:
+        """Its content was found to have its report already: that of what was read, or was seen?"""
+        key = f"{document.job}/{document.path}"
+        report = self.reports.get(key)
+        seen = self.etags.get((key, document.content.etag))
+        if report is not None and seen is not None and report.by.version != seen:
+            self.torn.add(key)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
         """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
