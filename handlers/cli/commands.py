@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
@@ -40,10 +40,6 @@ from shared.domain.recipe import parse_recipe
 from shared.domain.summary import Summary, render_summary, summarize
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB, open_store, utc_now
-
-
-class _Declined(Exception):
-    """The person said no before money was spent."""
 
 
 def run(
@@ -82,7 +78,7 @@ def run(
         remember(store, options)
         return options
 
-    async def take_and_drive(work: Session) -> None:
+    async def take_and_drive(work: Session) -> int:
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
         requeue_unsent(work.deps, JOB)
@@ -98,7 +94,7 @@ def run(
         )
         if not work.summary().total:
             raise Fault(f"no documents in {', '.join(inputs)}")
-        await _go_on(work, wait=wait, yes=yes)
+        return await _go_on(work, wait=wait, yes=yes)
 
     return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
@@ -107,10 +103,10 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
     """`docmill retry`."""
     existing_output(out)
 
-    async def again(work: Session) -> None:
+    async def again(work: Session) -> int:
         count = requeue(work.deps, JOB, final=final)
         work.deps.emit("note", message=f"{count:,} failed documents wait again")
-        await _go_on(work, wait=wait, yes=yes)
+        return await _go_on(work, wait=wait, yes=yes)
 
     return _perform(out, as_json=as_json, asked=_remembered, work=again)
 
@@ -119,12 +115,13 @@ def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
     """`docmill cancel`."""
     existing_output(out)
 
-    async def stop(work: Session) -> None:
+    async def stop(work: Session) -> int:
         asked = await cancel_job(work.deps, JOB)
         message = f"{asked:,} batches asked to stop; what they finished is collected"
         work.deps.emit("note", message=message)
         await drive(work.deps, sleep=asyncio.sleep, submitting=False, waiting=wait)
         fail_waiting(work.deps, JOB)
+        return finish(work)
 
     return _perform(out, as_json=as_json, asked=_remembered, work=stop)
 
@@ -140,27 +137,11 @@ def _perform(
     *,
     as_json: bool,
     asked: Callable[[Store], Options],
-    work: "Callable[[Session], object]",
+    work: Callable[[Session], Awaitable[int]],
 ) -> int:
-    code = 0
-    with session(out, as_json=as_json, asked=asked, begin=lambda o: _announce(o, as_json)) as (
-        perform,
-        _,
-    ):
-
-        async def all_of_it(current: Session) -> None:
-            nonlocal code
-            try:
-                await work(current)  # type: ignore[misc]
-            except _Declined:
-                forget_unsent(current.deps, JOB)
-                click.echo("nothing was submitted", err=as_json)
-                code = LEFT_OPEN
-                return
-            code = finish(current)
-
-        perform(all_of_it)
-    return code
+    """Do `work`, which answers with the exit status, on the output."""
+    with session(out, as_json=as_json, asked=asked, begin=lambda o: _announce(o, as_json)) as run:
+        return run(work)
 
 
 def _announce(options: Options, as_json: bool) -> None:
@@ -171,16 +152,20 @@ def _announce(options: Options, as_json: bool) -> None:
         )
 
 
-async def _go_on(work: Session, *, wait: bool, yes: bool) -> None:
-    _confirm(work, yes=yes)
+async def _go_on(work: Session, *, wait: bool, yes: bool) -> int:
+    if not _agreed(work, yes=yes):
+        forget_unsent(work.deps, JOB)
+        click.echo("nothing was submitted", err=work.as_json)
+        return LEFT_OPEN
     await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
+    return finish(work)
 
 
-def _confirm(work: Session, *, yes: bool) -> None:
+def _agreed(work: Session, *, yes: bool) -> bool:
     """Say what it will cost, and where somebody can answer, ask."""
     load = waiting_load(work.deps, JOB)
     if not load.documents:
-        return
+        return True
     totals = work.summary().totals
     mean = totals.usage.output_tokens // totals.reported if totals.reported else None
     guess = estimate(load, work.recipe, catalog(), report_tokens=mean)
@@ -203,10 +188,9 @@ def _confirm(work: Session, *, yes: bool) -> None:
         at_most_usd=str(guess.at_most),
     )
     if yes or work.options.simulate or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return
+        return True
     with work.display.paused():
-        if not click.confirm("Go on?", default=False, err=True):
-            raise _Declined
+        return click.confirm("Go on?", default=False, err=True)
 
 
 def _check_key(*, simulate: bool) -> None:

@@ -72,10 +72,15 @@ class Session:
     options: Options
     recipe: Recipe
     display: Display
+    as_json: bool
 
     def summary(self) -> Summary:
         """Where the job stands."""
         return summary_of(self.deps, JOB)
+
+
+Work = Callable[[Session], Awaitable[int]]
+"""What a command does with a session; the answer is its exit status."""
 
 
 def load_recipe(name: str | None, beside: Path | None, options: Options) -> Options:
@@ -186,8 +191,8 @@ def session(
     as_json: bool,
     asked: Callable[[Store], Options],
     begin: Callable[[Options], None] = lambda _: None,
-) -> Iterator[tuple[Callable[[Callable[[Session], Awaitable[None]]], None], Options]]:
-    """Hold the output and run asynchronous work on it; everything is let go in the end."""
+) -> Iterator[Callable[[Work], int]]:
+    """Hold the output, for asynchronous work on it; everything is let go in the end."""
     with translated_errors(out), ExitStack() as stack:
         settings = Settings.from_env(os.environ)
         stack.enter_context(locked(out))
@@ -203,10 +208,10 @@ def session(
             base_url = stack.enter_context(simulator_process(state_folder(out) / "simulator"))
             key = "simulated"
 
-        def run(work: Callable[[Session], Awaitable[None]]) -> None:
-            async def main() -> None:
+        def run(work: Work) -> int:
+            async def main() -> int:
                 async with AnthropicApi(api_key=key or None, base_url=base_url or None) as api:
-                    await work(
+                    return await work(
                         _assemble(
                             out=out,
                             store=store,
@@ -215,12 +220,13 @@ def session(
                             settings=settings,
                             options=options,
                             display=display,
+                            as_json=as_json,
                         )
                     )
 
-            asyncio.run(main())
+            return asyncio.run(main())
 
-        yield run, options
+        yield run
 
 
 @contextmanager
@@ -250,6 +256,7 @@ def _assemble(
     settings: Settings,
     options: Options,
     display: Display,
+    as_json: bool,
 ) -> Session:
     shown_at, took = float("-inf"), 0.0
 
@@ -272,7 +279,9 @@ def _assemble(
         max_attempts=options.max_attempts,
         emit=emit,
     )
-    return Session(out=out, deps=deps, options=options, recipe=recipe, display=display)
+    return Session(
+        out=out, deps=deps, options=options, recipe=recipe, display=display, as_json=as_json
+    )
 
 
 def finish(work: Session) -> int:
