@@ -59,6 +59,7 @@ class Held:
 
     taken: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -72,14 +73,18 @@ class Provider:
         """How often each document is in a batch, by the name in its custom_id: what is paid for."""
         self.running.clock.advance(3600)
         counts: Counter[str] = Counter()
-        for batch in json.loads(self._get(f"{_BATCHES}?limit=1000"))["data"]:
+        for batch in self._listed():
             for line in self._get(f"{_BATCHES}/{batch['id']}/results").splitlines():
                 counts[json.loads(line)["custom_id"].rsplit("-", 2)[0]] += 1
         return counts
 
     def batches(self) -> int:
         """How many batches were ever created."""
-        return len(json.loads(self._get(f"{_BATCHES}?limit=1000"))["data"])
+        return len(self._listed())
+
+    def in_progress(self) -> int:
+        """How many batches have not ended."""
+        return sum(batch["processing_status"] == "in_progress" for batch in self._listed())
 
     @contextmanager
     def holding(self, call: Call) -> Iterator[Held]:
@@ -90,6 +95,10 @@ class Provider:
         finally:
             self.held.pop(call, None)
             held.go_on.set()
+
+    def _listed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self._get(f"{_BATCHES}?limit=1000"))["data"]
+        return found
 
     def _get(self, path: str) -> bytes:
         request = urllib.request.Request(
@@ -111,7 +120,8 @@ def watch(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
         held = provider.held.pop(_call(request), None)
         if held is not None:
             held.taken.set()
-            held.go_on.wait(PATIENCE_S)
+            held.go_on.wait(2 * PATIENCE_S)  # longer than anybody waits for who should not wait
+            held.answered.set()
         return response
 
     monkeypatch.setattr(Simulator, "apply", held_apply)
