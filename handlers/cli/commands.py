@@ -12,6 +12,7 @@ import click
 from handlers.cli.display import pick
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_documents, check_inputs, sightings
+from handlers.cli.process import RESUME, OutputLost
 from handlers.cli.session import (
     LEFT_OPEN,
     Options,
@@ -140,8 +141,16 @@ def _perform(
     work: Callable[[Session], Awaitable[int]],
 ) -> int:
     """Do `work`, which answers with the exit status, on the output."""
-    with session(out, as_json=as_json, asked=asked, begin=lambda o: _announce(o, as_json)) as run:
-        return run(work)
+    try:
+        with session(
+            out, as_json=as_json, asked=asked, begin=lambda options: _announce(options, as_json)
+        ) as run:
+            return run(work)
+    except OutputLost as error:
+        raise OutputLost(f"{error.message}; {RESUME}") from None
+    except BrokenPipeError:
+        Fault(f"nobody reads standard output any more; {RESUME}").show()
+        raise
 
 
 def _announce(options: Options, as_json: bool) -> None:

@@ -4,14 +4,13 @@ import contextlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -143,7 +142,6 @@ class Docmill:
     def __call__(self, *words: object, **environment: str) -> Ended:
         """Run `main` here, with its output caught."""
         out, err = io.StringIO(), io.StringIO()
-        handler = signal.getsignal(signal.SIGINT)
         status: object = 0
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["docmill", *map(str, words)])
@@ -156,8 +154,6 @@ class Docmill:
                     main()
             except SystemExit as ended:
                 status = ended.code
-            finally:
-                signal.signal(signal.SIGINT, handler)
         assert isinstance(status, int)
         return Ended(status=status, out=out.getvalue(), err=err.getvalue())
 
@@ -174,7 +170,7 @@ class Docmill:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             preexec_fn=before,  # noqa: PLW1509 - limits of the child alone; it starts no thread
         )
         with process:
@@ -184,10 +180,13 @@ class Docmill:
                 process.kill()
 
     def alone(
-        self, *words: object, before: Callable[[], None] | None = None, **environment: str
+        self,
+        *words: object,
+        before: Callable[[], None] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Ended:
         """Run a process to its end."""
-        with self.start(*words, before=before, **environment) as process:
+        with self.start(*words, before=before, **(environment or {})) as process:
             return ended(process)
 
 

@@ -245,13 +245,3 @@ def test_a_report_that_was_removed_is_told_and_made_again_by_retry(
     assert [line["type"] for line in failures(out)] == ["report_missing"]
     assert docmill("retry", out).status == 0
     assert reports(out) == {"doc-000.txt.md", "doc-001.txt.md"}
-
-
-def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
-    with Docmill({}).start("recipes", "show", "project-analysis") as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.stderr is not None
-        said = process.stderr.read()
-        assert process.wait(30) == 3
-    assert said == ""
