@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from handlers.cli.session import (
     remember,
     remembered,
     session,
+    settings_for,
     translated_errors,
 )
 from shared.adapters.builtin import builtin_recipes, catalog
@@ -72,7 +72,7 @@ def run(
         ),
     )
     parse(options)
-    _check_key(simulate=simulate)
+    settings_for(simulate=simulate)
     _check_out(out)
 
     def asked(store: Store) -> Options:
@@ -109,7 +109,7 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
         work.deps.emit("note", message=f"{count:,} failed documents wait again")
         return await _go_on(work, wait=wait, yes=yes)
 
-    return _perform(out, as_json=as_json, asked=_remembered, work=again)
+    return _perform(out, as_json=as_json, asked=remembered, work=again)
 
 
 def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
@@ -124,13 +124,7 @@ def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
         fail_waiting(work.deps, JOB)
         return finish(work)
 
-    return _perform(out, as_json=as_json, asked=_remembered, work=stop)
-
-
-def _remembered(store: Store) -> Options:
-    options = remembered(store)
-    _check_key(simulate=options.simulate)
-    return options
+    return _perform(out, as_json=as_json, asked=remembered, work=stop)
 
 
 def _perform(
@@ -200,13 +194,6 @@ def _agreed(work: Session, *, yes: bool) -> bool:
         return True
     with work.display.paused():
         return click.confirm("Go on?", default=False, err=True)
-
-
-def _check_key(*, simulate: bool) -> None:
-    if not simulate and not os.environ.get("ANTHROPIC_API_KEY"):
-        raise Fault(
-            "ANTHROPIC_API_KEY is not set; set it, or try docmill without cost with --simulate"
-        )
 
 
 def _check_out(out: Path) -> None:

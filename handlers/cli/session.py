@@ -148,6 +148,24 @@ def remember(store: Store, options: Options) -> None:
     store.swap_job(msgspec.structs.replace(job, settings={"options": json.dumps(fields)}))
 
 
+def settings_for(*, simulate: bool) -> Settings:
+    """What the environment says; of the provider only where it is called. Raises Fault."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not (simulate and name.startswith("ANTHROPIC_"))
+    }
+    try:
+        settings = Settings.from_env(env)
+    except InvalidSettings as error:
+        raise Fault(str(error)) from None
+    if not simulate and not settings.api_key:
+        raise Fault(
+            "ANTHROPIC_API_KEY is not set; set it, or try docmill without cost with --simulate"
+        )
+    return settings
+
+
 @contextmanager
 def translated_errors(out: Path | None = None) -> Iterator[None]:
     """Turn what a user can mend into a Fault of one line."""
@@ -157,7 +175,6 @@ def translated_errors(out: Path | None = None) -> Iterator[None]:
         OutputUnusable,
         StoreUnusable,
         StoreUnavailable,
-        InvalidSettings,
         MissingApiKey,
     ) as error:
         raise Fault(str(error)) from None
@@ -194,12 +211,12 @@ def session(
 ) -> Iterator[Callable[[Work], int]]:
     """Hold the output, for asynchronous work on it; everything is let go in the end."""
     with translated_errors(out), ExitStack() as stack:
-        settings = Settings.from_env(os.environ)
         stack.enter_context(locked(out))
         stack.enter_context(_tidied(out))
         store = open_store(out)
         stack.callback(store.close)
         options = asked(store)
+        settings = settings_for(simulate=options.simulate)
         recipe = parse(options)
         begin(options)
         display = stack.enter_context(pick(as_json=as_json, simulated=options.simulate))

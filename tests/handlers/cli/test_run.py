@@ -176,6 +176,22 @@ def test_no_key_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("ANTHROPIC_API_KEY", "two words"), ("ANTHROPIC_BASE_URL", "notaurl")]
+)
+def test_what_can_not_be_called_is_told_before_anything_is_begun(
+    tmp_path: Path, docmill: Docmill, name: str, value: str
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 1)
+    command = ("run", folder, "--out", out, "--poll-interval", "0.05")
+    done = docmill(*command, **{name: value})
+    assert (done.status, done.out) == (2, "")
+    assert name in done.said
+    assert not out.exists()
+    assert docmill(*command, "--simulate", **{name: value}).status == 0, "it isn't called"
+
+
 def test_a_refused_key_is_one_line_and_loses_nothing(
     tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
 ) -> None:
