@@ -278,4 +278,5 @@ def simulate(
     except StateError as error:
         raise Fault(str(error)) from None
     except OSError as error:
-        raise Fault(f"port {port} on 127.0.0.1 can't be used: {error.strerror}") from None
+        what = f"--state {state}" if error.filename else f"port {port} on 127.0.0.1"
+        raise Fault(f"{what} can't be used: {error.strerror}") from None

@@ -148,7 +148,12 @@ def show_recipe(name: str) -> None:
 def simulate(
     port: int, state: Path | None, seed: int, duration: float, until_stdin_closes: bool
 ) -> None:
-    """Serve a simulated Message Batches API on 127.0.0.1."""
+    """Serve a simulated Message Batches API on 127.0.0.1.
+
+    Point ANTHROPIC_BASE_URL at the address it prints. GET and POST /_simulator/faults shows and
+    sets what goes wrong, as JSON ({"error_rate": 0.1}); POST /_simulator/clock lets time pass
+    ({"advance_s": 3600}).
+    """
     commands.simulate(
         port=port, state=state, seed=seed, duration=duration, until_stdin_closes=until_stdin_closes
     )

@@ -116,8 +116,18 @@ def parse(options: Options) -> Recipe:
             model_override=options.model,
         )
     except RecipeError as error:
-        raise Fault(str(error)) from None
+        raise Fault(f"{error}{_how_to_change(options.recipe_name)}") from None
     return replace(recipe, group_by=options.group_by) if options.group_by else recipe
+
+
+def _how_to_change(name: str) -> str:
+    """A built-in recipe is not the user's to edit."""
+    if name not in builtin_recipes():
+        return ""
+    return (
+        f"; to change this built-in recipe: `docmill recipes show {name} > mine.md`, edit it, and "
+        "use `--recipe mine.md`"
+    )
 
 
 def remembered(store: Store) -> Options:

@@ -182,6 +182,21 @@ def test_a_recipes_mistake_is_named_before_anything_is_spent(  # noqa: PLR0917 -
     assert provider.batches() == 0
 
 
+def test_how_to_change_a_recipe_that_is_not_the_users_is_said(
+    tmp_path: Path, docmill: Docmill
+) -> None:
+    write_documents(tmp_path / "in", 1)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", "--model", "claude-haiku-4-5")
+    done = docmill(*command)
+    assert done.status == 2
+    assert "lower max_tokens to 64,000" in done.said
+    assert "docmill recipes show project-analysis > mine.md" in done.said
+    mine = tmp_path / "mine.md"
+    text = docmill("recipes", "show", "project-analysis").out
+    mine.write_text(text.replace("max_tokens: 300000", "max_tokens: 64000"))
+    assert docmill(*command, "--recipe", mine, "--poll-interval", "0.05").status == 0
+
+
 def test_a_csv_without_a_column_that_the_prompt_needs_fails_as_a_whole(
     tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
 ) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import pytest
 from handlers.cli.main import cli
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Faults
+from shared.adapters.simulator.server import running_simulator
 from tests.handlers.cli.command import (
     ROOT,
     Docmill,
@@ -144,6 +146,28 @@ def test_simulate_says_that_a_port_is_taken() -> None:
         done = Docmill({})("simulate", "--port", taken.getsockname()[1])
     assert done.status == 2
     assert "can't be used" in done.said
+
+
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_simulate_says_that_its_state_is_no_folder(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "file").write_text("")
+    state = tmp_path / "file" / inside
+    done = Docmill({})("simulate", "--port", "0", "--state", state)
+    assert done.status == 2
+    assert f"--state {state} can't be used" in done.said
+
+
+def test_the_controls_of_the_simulator_are_where_its_help_says() -> None:
+    told = " ".join(Docmill({})("simulate", "--help").out.split())
+    controls = re.findall(r"/_simulator/\w+", told)
+    [faults, advance] = re.findall(r"\{.*?\}", told)
+    with running_simulator() as running:
+        for path, body in zip(controls, (faults, advance), strict=True):
+            request = urllib.request.Request(running.base_url + path, data=body.encode())
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert answer.status == 200
+        assert running.simulator.faults.error_rate == 0.1
+        assert running.clock.ahead == timedelta(seconds=3600)
 
 
 def test_without_a_command_the_help_is_shown_as_it_is() -> None:
