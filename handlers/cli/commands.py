@@ -1,33 +1,25 @@
 """What each command does, from checked options to an exit status."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
 
-from handlers.cli.display import pick
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_documents, check_inputs, sightings
-from handlers.cli.process import RESUME, OutputLost
-from handlers.cli.session import (
-    LEFT_OPEN,
+from handlers.cli.options import (
     Options,
-    Session,
-    existing_output,
-    exit_status,
-    finish,
-    is_simulated,
     load_recipe,
     parse,
     remember,
     remembered,
-    session,
     settings_for,
-    translated_errors,
 )
+from handlers.cli.process import RESUME, OutputLost
+from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
+from handlers.cli.wording import NOTE, priced
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.control import cancel as cancel_job
 from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unsent
@@ -36,11 +28,9 @@ from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
 from shared.domain.estimate import estimate
-from shared.domain.names import escaped
 from shared.domain.recipe import parse_recipe
-from shared.domain.summary import Summary, render_summary, summarize
 from shared.ports.store import Store
-from shared.wiring.laptop import JOB, open_store, utc_now
+from shared.wiring.laptop import JOB
 
 
 def run(
@@ -106,7 +96,7 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
 
     async def again(work: Session) -> int:
         count = requeue(work.deps, JOB, final=final)
-        work.deps.emit("note", message=f"{count:,} failed documents wait again")
+        work.deps.emit("requeued", documents=count)
         return await _go_on(work, wait=wait, yes=yes)
 
     return _perform(out, as_json=as_json, asked=remembered, work=again)
@@ -118,8 +108,7 @@ def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
 
     async def stop(work: Session) -> int:
         asked = await cancel_job(work.deps, JOB)
-        message = f"{asked:,} batches asked to stop; what they finished is collected"
-        work.deps.emit("note", message=message)
+        work.deps.emit("cancel_asked", batches=asked)
         await drive(work.deps, sleep=asyncio.sleep, submitting=False, waiting=wait)
         fail_waiting(work.deps, JOB)
         return finish(work)
@@ -158,7 +147,7 @@ def _announce(options: Options, as_json: bool) -> None:
 async def _go_on(work: Session, *, wait: bool, yes: bool) -> int:
     if not _agreed(work, yes=yes):
         forget_unsent(work.deps, JOB)
-        click.echo("nothing was submitted", err=work.as_json)
+        work.deps.emit("declined")
         return LEFT_OPEN
     await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
     return finish(work)
@@ -172,25 +161,21 @@ def _agreed(work: Session, *, yes: bool) -> bool:
     totals = work.summary().totals
     mean = totals.usage.output_tokens // totals.reported if totals.reported else None
     guess = estimate(load, work.recipe, catalog(), report_tokens=mean)
-    what = f"{guess.documents:,} documents, about {guess.input_tokens:,} tokens in"
-    if guess.likely is None or guess.at_most is None:
-        text = f"{what}; the price of {work.recipe.model} is not known"
-    else:
-        text = (
-            f"{what}; about ${guess.likely:,.2f} if reports run to {guess.report_tokens:,} tokens, "
-            f"at most about ${guess.at_most:,.2f}"
-        )
-    if work.options.simulate:
-        text += " (at the API's price; simulated, so nothing)"
-    work.deps.emit("note", message=text)
+    simulated = work.options.simulate
+    text = priced(guess, work.recipe, simulated=simulated, so_far=mean is not None)
+    work.deps.emit(NOTE, message=text)
     work.deps.emit(
         "estimated",
+        recipe=work.recipe.name,
+        model=work.recipe.model,
         documents=guess.documents,
         input_tokens=guess.input_tokens,
-        likely_usd=str(guess.likely),
-        at_most_usd=str(guess.at_most),
+        report_tokens=guess.report_tokens,
+        max_tokens=work.recipe.max_tokens,
+        likely_usd=guess.likely,
+        at_most_usd=guess.at_most,
     )
-    if yes or work.options.simulate or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if yes or simulated or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     with work.display.paused():
         return click.confirm("Go on?", default=False, err=True)
@@ -199,47 +184,6 @@ def _agreed(work: Session, *, yes: bool) -> bool:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise Fault(f"--out {out} is a file; name a folder")
-
-
-def status(out: Path, *, as_json: bool) -> int:
-    """`docmill status`."""
-    existing_output(out)
-    with translated_errors(out):
-        store = open_store(out)
-        try:
-            summary = summarize(
-                job=JOB, documents=store.count(JOB), batches=store.batches(JOB), now=utc_now()
-            )
-            pause = store.pause()
-            simulated = is_simulated(store)
-        finally:
-            store.close()
-    if as_json:
-        click.echo(json.dumps(json.loads(render_summary(summary))))
-        return exit_status(summary)
-    display = pick(as_json=False, simulated=simulated)
-    lines = _status_lines(summary)
-    if pause is not None and pause.until > utc_now():
-        lines.append(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
-    for line in lines:
-        click.echo(escaped(line))
-    display.finish(summary, out=str(out))
-    return exit_status(summary)
-
-
-def _status_lines(summary: Summary) -> list[str]:
-    lines = [
-        f"{status.value.replace('_', ' ')}: {count:,}"
-        for status, count in summary.documents.items()
-    ]
-    for batch in summary.batches:
-        line = f"batch {batch.id} {batch.status.value}: {batch.requests:,} requests"
-        if batch.provider_id:
-            line += f", {batch.provider_id}"
-        if batch.note:
-            line += f" ({batch.note})"
-        lines.append(line)
-    return lines
 
 
 def recipe_lines() -> list[str]:

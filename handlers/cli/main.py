@@ -10,6 +10,7 @@ from handlers.cli import commands
 from handlers.cli.faults import Fault
 from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
 from handlers.cli.session import LEFT_OPEN
+from handlers.cli.status import status as show_status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,7 +88,7 @@ def run(  # noqa: PLR0917 - click passes them by name
 @_JSON
 def status(out: Path, as_json: bool) -> int:
     """Show where the job in OUT stands."""
-    return commands.status(out, as_json=as_json)
+    return show_status(out, as_json=as_json)
 
 
 @cli.command()

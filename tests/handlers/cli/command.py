@@ -1,9 +1,12 @@
 """The real command, as a process or in this one, and the provider that it talks to."""
 
 import contextlib
+import ctypes
 import io
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
 import threading
@@ -28,6 +31,8 @@ from shared.adapters.simulator.server import Running
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 30.0
 _BATCHES = "/v1/messages/batches"
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +193,46 @@ class Docmill:
         """Run a process to its end."""
         with self.start(*words, before=before, **(environment or {})) as process:
             return ended(process)
+
+    def at_terminal(self, *words: object, answers: Mapping[str, str]) -> tuple[str, int]:
+        """Run a process at a terminal to its end: what its screen was sent, and the exit status.
+
+        Each answer is typed once its question is there.
+        """
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith("ANTHROPIC_")}
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "handlers.cli.main", *map(str, words)],
+            cwd=ROOT,
+            env=inherited | self.environment | {"TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        screen = b""
+        waiting = dict(answers)
+        try:
+            while select.select([ours], [], [], PATIENCE_S)[0]:
+                try:
+                    screen += os.read(ours, 65536)
+                except OSError:  # how a terminal ends on Linux
+                    break
+                for question in [q for q in waiting if q.encode() in screen]:
+                    os.write(ours, waiting.pop(question).encode())
+            return screen.decode(), process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait(PATIENCE_S)
+            os.close(ours)
+
+
+def obey_permissions() -> None:
+    """Let root be bound by permissions, too, once the next program is started."""
+    prctl = ctypes.CDLL(None).prctl
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def ended(process: "subprocess.Popen[str]") -> Ended:

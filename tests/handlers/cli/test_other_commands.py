@@ -69,14 +69,16 @@ def test_retry_takes_up_what_may_succeed_and_all_takes_up_the_rest(
     provider.running.simulator.faults = Faults(error_rate=1.0, error_type="invalid_request_error")
     done = docmill("retry", out)
     assert done.status == 1
-    assert "20 failed documents wait again" in done.out
+    assert "20 failed documents to be tried again" in done.out
     assert {line["type"] for line in failures(out)} == {"invalid_request_error"}
     assert not any(line["retryable"] for line in failures(out))
     provider.running.simulator.faults = Faults()
     before = provider.batches()
     assert docmill("retry", out).status == 1
     assert provider.batches() == before
-    assert docmill("retry", out, "--all", "--json").status == 0
+    last = docmill("retry", out, "--all", "--json")
+    assert last.status == 0
+    assert [e["documents"] for e in last.events if e["event"] == "requeued"] == [20]
     assert failures(out) == []
     assert len(reports(out)) == 20
 
@@ -90,7 +92,7 @@ def test_cancel_collects_what_is_finished_and_retry_takes_up_the_rest(
     provider.running.clock.advance(300)
     done = docmill("cancel", out)
     assert done.status == 1
-    assert "1 batches asked to stop" in done.out
+    assert "1 batch asked to stop" in done.out
     finished = len(reports(out))
     assert 0 < finished < 20
     assert summary(out)["documents"]["failed"] == 20 - finished

@@ -1,18 +1,21 @@
 """`docmill run` from documents to reports: what comes out, what is said, and with which status."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from shared.adapters.builtin import catalog
+from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Call, Fault
 from shared.domain.recipe import parse_recipe
 from tests.handlers.cli.command import (
     Docmill,
     Provider,
     failures,
+    line_with,
     reports,
     summary,
     write_documents,
@@ -142,8 +145,56 @@ def test_json_is_all_that_standard_output_holds(
     events = [event["event"] for event in done.events]
     for name in ("taken_in", "estimated", "batch_submitted", "batch_ended", "batch_collected"):
         assert name in events
-    assert events[-1] == "finished"
-    assert (done.events[-1]["reported"], done.events[-1]["failed"]) == (3, 1)
+    assert "note" not in events
+    first, last = done.events[0], done.events[-1]
+    times = [datetime.fromisoformat(event["at"]) for event in done.events]
+    assert times == sorted(times)
+    assert first | {"at": ""} == {
+        "event": "started",
+        "at": "",
+        "recipe": "review.md",
+        "model": "claude-opus-4-6",
+        "out": str(out),
+        "simulated": False,
+    }
+    assert (last["event"], last["exit_status"]) == ("finished", 1)
+    assert (last["reported"], last["failed"], last["requests_processing"]) == (3, 1, 0)
+    amounts = [v for event in done.events for name, v in event.items() if name.endswith("_usd")]
+    assert len(amounts) >= 4
+    assert all(isinstance(amount, float | int) and amount > 0 for amount in amounts[-1:])
+    assert not any(isinstance(amount, str) for amount in amounts)
+    assert last["cost_usd"] == summary(out)["cost_usd"]
+
+
+def test_lines_say_recipe_model_and_price_first_and_then_where_the_job_stands(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    write_documents(tmp_path / "in", 1)
+    provider.running.simulator.settings = SimulatorSettings(duration_s=600)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", *QUICK, recipe)
+    with docmill.start(*command) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        standing = line_with(process, "processing 1 of 1")
+    assert first.startswith("recipe review.md, claude-opus-4-6: 1 document, about ")
+    assert "0 waiting, 1 in batches (processing 1 of 1), 0 reported, 0 failed" in standing
+    again = docmill(*command, "--no-wait")
+    assert again.status == 3
+    assert "if each" not in again.out, "nothing waits to be submitted, so nothing is said of cost"
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n\n", 3), ("y\n", 0)])
+def test_on_a_terminal_the_price_is_asked_about_and_a_no_submits_nothing(  # noqa: PLR0917 - fixtures
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path, answer: str, status: int
+) -> None:
+    write_documents(tmp_path / "in", 2)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", *QUICK, recipe)
+    screen, code = docmill.at_terminal(*command, answers={"Go on?": answer})
+    assert code == status
+    assert "recipe review.md, claude-opus-4-6: 2 documents" in " ".join(screen.split())
+    assert ("nothing was submitted" in screen) == (status == 3)
+    assert provider.batches() == (status == 0)
+    assert docmill(*command, "--yes").status == 0
 
 
 def test_simulated_reports_say_so_and_so_does_the_last_line(tmp_path: Path) -> None:
