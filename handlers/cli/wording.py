@@ -28,6 +28,9 @@ SENTENCES = {
     "batch_adopted": "batch {batch} exists after all, as {provider_id}",
     "batch_released": "batch {batch} was {message}; its documents wait again",
     "batch_vanished": "batch {batch}: {message}",
+    "doubt_given_up": "{message}",
+    "orphan_left": "{provider_id} came too late for batch {batch} and could not be canceled "
+    "({message}); cancel it at the provider",
     "batch_canceling": "batch {batch} is being canceled",
     "cancel_failed": "batch {batch} could not be canceled: {message}",
     "collecting_put_off": "results of batch {batch} will be read again: {message}",
