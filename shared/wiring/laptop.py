@@ -83,6 +83,11 @@ def open_store(out: Path) -> SqliteStore:
     return SqliteStore(state_file(out))
 
 
+def reading_store(out: Path) -> SqliteStore:
+    """The same to read only, where that is all that may be done. Raises like `open_store`."""
+    return SqliteStore(state_file(out), read_only=not os.access(state_folder(out), os.W_OK))
+
+
 def utc_now() -> datetime:
     """The clock of a real home."""
     return datetime.now(UTC)

@@ -49,6 +49,24 @@ def test_the_state_outlives_the_store(path: Path) -> None:
     second.close()
 
 
+@pytest.mark.parametrize("log", [False, True], ids=["closed", "left by a process"])
+def test_reading_only_leaves_no_trace_and_sees_everything(path: Path, log: bool) -> None:
+    path = path.with_name("odd name?#%20.db")
+    first = SqliteStore(path)
+    first.swap_documents([document()])
+    if not log:
+        first.close()
+    before = {each.name: each.stat().st_size for each in path.parent.iterdir()}
+    assert len(before) == (3 if log else 1)
+    with closing(SqliteStore(path, read_only=True)) as reading:
+        assert reading.documents(JOB, ["a.txt"]).keys() == {"a.txt"}
+        with pytest.raises(StoreUnavailable, match="may not be written"):
+            reading.swap_documents([document("b.txt")])
+        assert {each.name: each.stat().st_size for each in path.parent.iterdir()} == before
+    if log:
+        first.close()
+
+
 def test_state_in_memory_needs_no_file() -> None:
     store = SqliteStore(":memory:")
     assert store.swap_documents([document()]) == set()

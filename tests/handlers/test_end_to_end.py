@@ -163,6 +163,7 @@ def run_on_laptop(folder: Path, out: Path) -> int:
         group_by=None,
         poll_interval=0.05,
         max_attempts=None,
+        max_cost=None,
         wait=True,
         simulate=False,
         yes=True,
