@@ -12,6 +12,7 @@ from shared.adapters.builtin import builtin_recipes, catalog
 from shared.domain.job import Job
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.ports.store import Store
+from shared.wiring.guard import template_guard
 from shared.wiring.laptop import JOB
 from shared.wiring.settings import InvalidSettings, Settings
 
@@ -63,6 +64,7 @@ def parse(options: Options) -> Recipe:
             name=options.recipe_name,
             catalog=catalog(),
             model_override=options.model,
+            guard=template_guard(),
         )
     except RecipeError as error:
         raise Fault(f"{error}{_how_to_change(options.recipe_name)}") from None

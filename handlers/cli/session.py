@@ -169,6 +169,7 @@ def _assemble(
     progress = Progress(display, lambda: summary_of(deps, JOB))
     deps = for_laptop(
         out,
+        inputs=[Path(text) for text in options.inputs],
         store=store,
         api=api,
         recipe=recipe,

@@ -5,7 +5,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,6 +101,7 @@ def new_batch_id() -> BatchId:
 def for_laptop(
     out: Path,
     *,
+    inputs: Sequence[Path],
     store: SqliteStore,
     api: BatchApi,
     recipe: Recipe,
@@ -110,9 +111,9 @@ def for_laptop(
     emit: Emit = say_nothing,
     clock: Callable[[], datetime] = utc_now,
 ) -> Deps:
-    """Put the laptop together."""
+    """Put the laptop together. Links in `inputs` are followed only to what lies in one of them."""
     return Deps(
-        documents=FolderBlobs(Path("/")),
+        documents=FolderBlobs(Path("/"), within=[each for each in inputs if each.is_dir()]),
         reports=FolderBlobs(out.resolve()),
         store=store,
         api=api,

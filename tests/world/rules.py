@@ -14,8 +14,8 @@ from shared.domain.ids import BatchId, JobName
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
 
-UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
-_HOLDING = UNANSWERED | {BatchStatus.IN_PROGRESS}
+_UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
+_HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _LOST = "result_missing"
 
@@ -101,6 +101,8 @@ class Rules:
 
     def settled(self, before: Document, after: Document) -> None:
         """A document was written: what is said to be reported has its report."""
+        if before.status is DocumentStatus.WAITING and after.status is DocumentStatus.REPORTED:
+            self._see_if_torn_unsent(after)
         if after.reported_digest == before.reported_digest or before.batch is None:
             return
         name = f"{before.job}/{before.path}"
@@ -117,7 +119,7 @@ class Rules:
         now = self.clock()
         ours = self.mirror.batches.get(taken[0].ours)
         sent = {m.custom_id for m in self.mirror.sent(ours)} if ours else set()
-        if ours is None or ours.status not in UNANSWERED:
+        if ours is None or ours.status not in _UNANSWERED:
             status = "unknown" if ours is None else ours.status
             self.blame(
                 "intent before effect",
@@ -128,7 +130,12 @@ class Rules:
         for each in taken:
             self._see_if_torn(each)
             report = self.reports.get(each.key)
-            if report and report.by.version == each.version and each.key not in self.torn:
+            if (
+                report
+                and report.by.version == each.version
+                and not report.by.asked_again
+                and each.key not in self.torn
+            ):
                 facts = f"{each.name} has its report, from {report.by.name}"
                 self.blame("nothing is paid for twice", facts)
             for other in self.ledger.by_key[each.key]:
@@ -150,6 +157,14 @@ class Rules:
         if seen != each.version:
             each.forgiven = True
             self.torn.add(each.key)
+
+    def _see_if_torn_unsent(self, document: Document) -> None:
+        """Its content was found to have its report already: that of what was read, or was seen?"""
+        key = f"{document.job}/{document.path}"
+        report = self.reports.get(key)
+        seen = self.etags.get((key, document.content.etag))
+        if report is not None and seen is not None and report.by.version != seen:
+            self.torn.add(key)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
         """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
