@@ -179,6 +179,7 @@ def _agreed(work: Session, *, yes: bool) -> bool:
         max_tokens=work.recipe.max_tokens,
         likely_usd=guess.likely,
         at_most_usd=guess.at_most,
+        max_cost_usd=work.recipe.max_cost,
     )
     if yes or simulated or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True

@@ -10,7 +10,14 @@ from shared.domain.summary import Summary
 
 _APART_S = 1.0
 _CHANGES_NUMBERS = frozenset(
-    {"taken_in", "batch_submitted", "batch_collected", "batch_settled", "batch_checked"}
+    {
+        "taken_in",
+        "batch_submitted",
+        "batch_collected",
+        "batch_settled",
+        "batch_checked",
+        "documents_held",
+    }
 )
 
 

@@ -38,6 +38,7 @@ SENTENCES = {
     "cancel_failed": "batch {batch} could not be canceled: {message}",
     "collecting_put_off": "results of batch {batch} will be read again: {message}",
     "check_failed": "batch {batch} could not be looked at: {message}",
+    "documents_held": "{documents:document} held: {message}",
     "document_failed": "failed: {document}: {message}",
     "submitting_paused": "submitting waits until {until:@}: {message}",
     "submitting_resumed": "submitting goes on",
@@ -140,6 +141,8 @@ def priced(guess: Estimate, recipe: Recipe, *, simulated: bool, so_far: bool) ->
                 f"{counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
                 f"about {most} if each runs to {longest}"
             )
+    if recipe.max_cost is not None:
+        text += f"; max_cost keeps all of the job to {money(recipe.max_cost, digits=2)}"
     return text + (" (at the API's price; simulated, so nothing)" if simulated else "")
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -97,6 +98,13 @@ def test_the_price_takes_a_short_report_and_an_unknown_price_as_they_are() -> No
     guess = estimate(load, recipe(), catalog(), report_tokens=1234)
     said = priced(guess, recipe(), simulated=False, so_far=True)
     assert "if reports run to 1,234 tokens, as so far, about" in said
+
+
+def test_the_price_names_the_limit_of_the_recipe() -> None:
+    limited = replace(recipe(), max_cost=Decimal(5))
+    guess = estimate(Load(documents=1, bytes=100), limited, catalog())
+    said = priced(guess, limited, simulated=False, so_far=False)
+    assert said.endswith("; max_cost keeps all of the job to $5.00")
 
 
 def test_events_for_programs_have_no_sentence() -> None:
