@@ -38,7 +38,6 @@ SENTENCES = {
     "cancel_failed": "batch {batch} could not be canceled: {message}",
     "collecting_put_off": "results of batch {batch} will be read again: {message}",
     "check_failed": "batch {batch} could not be looked at: {message}",
-    "documents_held": "{documents:document} held: {message}",
     "document_failed": "failed: {document}: {message}",
     "submitting_paused": "submitting waits until {until:@}: {message}",
     "submitting_resumed": "submitting goes on",
