@@ -167,7 +167,13 @@ def _agreed(work: Session, *, yes: bool) -> bool:
     mean = totals.usage.output_tokens // totals.reported if totals.reported else None
     guess = estimate(load, work.recipe, catalog(), report_tokens=mean)
     simulated = work.options.simulate
-    text = priced(guess, work.recipe, simulated=simulated, so_far=mean is not None)
+    text = priced(
+        guess,
+        work.recipe,
+        simulated=simulated,
+        so_far=mean is not None,
+        nearest=catalog().nearest(work.recipe.model),
+    )
     work.deps.emit(NOTE, message=text)
     work.deps.emit(
         "estimated",

@@ -106,7 +106,7 @@ def is_simulated(store: Store) -> bool:
 def remember(store: Store, options: Options) -> None:
     """Save what was asked for. Raises Fault when the output belongs to another provider."""
     job = store.job(JOB) or Job(name=JOB, settings={})
-    if store.count(JOB) and is_simulated(store) != options.simulate:
+    if next(store.all_documents(JOB), None) is not None and is_simulated(store) != options.simulate:
         was, now = ("simulated", "real") if not options.simulate else ("real", "simulated")
         raise Fault(f"this output holds {was} reports and can't take {now} ones; use another --out")
     fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}

@@ -121,23 +121,31 @@ def dollars(summary: Summary) -> str:
     return f"{text} and {counted(unpriced, 'request')} of unknown price" if unpriced else text
 
 
-def priced(guess: Estimate, recipe: Recipe, *, simulated: bool, so_far: bool) -> str:
-    """What a run will do and may cost. `so_far`: the reports there are say how long they get."""
+def priced(
+    guess: Estimate, recipe: Recipe, *, simulated: bool, so_far: bool, nearest: str | None = None
+) -> str:
+    """What a run will do and may cost. `so_far`: the reports there are say how long they get.
+
+    `nearest` is a model that is priced, for one that isn't.
+    """
     text = (
         f"recipe {recipe.name}, {recipe.model}: {counted(guess.documents, 'document')}, "
         f"about {counted(guess.input_tokens, 'token')} in; "
     )
     if guess.likely is None or guess.at_most is None:
         text += f"the price of {recipe.model} is not known"
+        if nearest is not None:
+            text += f" (did you mean {nearest}?)"
     else:
         most = money(guess.at_most, digits=2)
+        without = money(guess.likely_without_batches or Decimal(0), digits=2)
         longest = f"all {counted(recipe.max_tokens, 'token')} it may have"
         if guess.report_tokens >= recipe.max_tokens:
             text += f"about {most} if each report runs to {longest}"
         else:
             text += (
-                f"about {money(guess.likely, digits=2)} if reports run to "
-                f"{counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
+                f"about {money(guess.likely, digits=2)} ({without} without batches) if reports "
+                f"run to {counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
                 f"about {most} if each runs to {longest}"
             )
     if recipe.max_cost is not None:

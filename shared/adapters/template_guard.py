@@ -85,8 +85,7 @@ class TemplateGuard:
         if child.stdin is None or child.stdout is None:
             raise AssertionError("both are pipes")
         try:
-            child.stdin.write(len(message).to_bytes(_LENGTH, "big") + message)
-            child.stdin.flush()
+            write_frame(child.stdin, message)
         except BrokenPipeError:
             return None
         with selectors.DefaultSelector() as ready:
