@@ -169,14 +169,20 @@ class FolderBlobs:
         finally:
             os.close(file)
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
         """See `Blobs.read_many`. One after the other: a disk gains nothing from threads."""
-        for key in keys:
+        for key, etag in zip(keys, etags or [""] * len(keys), strict=True):
             try:
-                content: bytes | BlobError = self.read(key)
+                content = self.read(key)
             except BlobError as error:
-                content = error
-            yield content
+                yield error
+                continue
+            if etag and sha256(content).hexdigest()[:ETAG_HEX] != etag:
+                yield BlobChanged(f"{self.shown(key)} has changed")
+            else:
+                yield content
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         """See `Blobs.chunks`. With an etag, a change while reading is told at the end too."""

@@ -6,10 +6,11 @@ import pytest
 
 from shared.adapters.builtin import catalog
 from shared.adapters.simulator.faults import Call
+from shared.app.control import requeue
 from shared.app.submit import submit
 from shared.domain.policy import Policy
 from shared.domain.recipe import parse_recipe
-from tests.app.home import Home
+from tests.app.home import JOB, Home
 from tests.app.jobs import FAILED, REPORTED, fill, only, run
 
 
@@ -141,4 +142,46 @@ def test_a_row_without_a_value_that_the_prompt_uses_fails_alone(home: Home) -> N
     assert failure is not None
     assert failure.type == "template_error"
     assert "readme" in failure.message
+    assert home.requested() == 1
+
+
+def test_only_the_version_that_was_seen_is_sent(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    home.write("d0.md", "# Another version, put there in between\n")
+    run(home)
+    failure = home.documents()["d0.md"].failure
+    assert failure is not None
+    assert (failure.type, failure.retryable) == ("source_changed", True)
+    assert home.requested() == 1
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 2
+
+
+def test_retry_takes_what_lies_there_now(home: Home) -> None:
+    fill(home, 1)
+    home.see()
+    home.write("d0.md", "# Another version, put there in between\n")
+    run(home)
+    assert requeue(home.deps, JOB) == 1
+    run(home)
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 1
+
+
+def test_content_that_comes_and_goes_around_the_reading_leaves_the_report_of_what_is_there(
+    home: Home,
+) -> None:
+    home.write("a.md", "# A")
+    home.see()
+    home.write("a.md", "# B")
+    asyncio.run(submit(home.deps))
+    home.write("a.md", "# A")
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
     assert home.requested() == 1

@@ -12,7 +12,4 @@ What a world assumes, as docmill does:
 - An index is behind its rows by less than `index_lag`.
 - On a laptop one process at a time works on an output; `cancel` needs that.
 - An event that is lost is made up for when the job's recipe is put once more.
-
-What docmill doesn't see yet, and is let pass by name: a document that changes between its event
-and its reading (`Rules.torn`).
 """

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from shared.ports.blobs import (
     Blob,
@@ -53,12 +54,17 @@ class MemoryBlobs:
     def read(self, key: str) -> bytes:
         return self._found(key)[0]
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
-        for key in keys:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
+        for key, etag in zip(keys, etags or [""] * len(keys), strict=True):
             try:
-                yield self.read(key)
+                data = self.read(key)
             except BlobError as error:
                 yield error
+                continue
+            changed = etag and self.stat(key).etag != etag
+            yield BlobChanged(f"{key} has changed") if changed else data
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         at = offset
@@ -130,17 +136,19 @@ class FaultyBlobs:
     def read(self, key: str) -> bytes:
         return self.gate.call(f"{self.name}.read", BLOB_FAULTS, lambda: self.inner.read(key), key)
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
-        for key in keys:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
+        for key, etag in zip(keys, etags or [""] * len(keys), strict=True):
             try:
                 yield self.gate.call(
-                    f"{self.name}.read_many",
-                    BLOB_READ_FAULTS,
-                    lambda key=key: self.inner.read(key),  # type: ignore[misc]  # mypy doesn't infer a default
-                    key,
+                    f"{self.name}.read_many", BLOB_READ_FAULTS, partial(self._one, key, etag), key
                 )
             except BlobError as error:
                 yield error
+
+    def _one(self, key: str, etag: str) -> bytes | BlobError:
+        return next(iter(self.inner.read_many([key], etags=[etag])))
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         pieces = self.inner.chunks(key, etag=etag, offset=offset)

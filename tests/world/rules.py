@@ -41,10 +41,7 @@ class Rules:
     """`off` are rules that aren't looked at, so that a test can show what the others see.
 
     `etags` says which version of which document people put under which etag, `latest` which etag
-    came last. `torn` are documents of which another version was sent than was seen, because it
-    changed between the event and the reading. docmill doesn't notice that (a known gap), so of
-    these neither is asked: that the same content isn't paid for once more, and that the last
-    report is of the last version.
+    came last.
     """
 
     mirror: Mirror
@@ -55,7 +52,6 @@ class Rules:
     reports: dict[str, Written] = field(default_factory=dict)
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
-    torn: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
 
     def blame(self, rule: str, facts: str) -> None:
@@ -101,8 +97,6 @@ class Rules:
 
     def settled(self, before: Document, after: Document) -> None:
         """A document was written: what is said to be reported has its report."""
-        if before.status is DocumentStatus.WAITING and after.status is DocumentStatus.REPORTED:
-            self._see_if_torn_unsent(after)
         if after.reported_digest == before.reported_digest or before.batch is None:
             return
         name = f"{before.job}/{before.path}"
@@ -128,14 +122,9 @@ class Rules:
         elif sent != {each.custom_id for each in taken}:
             self.blame("intent before effect", f"{ours.id} was sent with another list than saved")
         for each in taken:
-            self._see_if_torn(each)
+            self._sent(each)
             report = self.reports.get(each.key)
-            if (
-                report
-                and report.by.version == each.version
-                and not report.by.asked_again
-                and each.key not in self.torn
-            ):
+            if report and report.by.version == each.version and not report.by.asked_again:
                 facts = f"{each.name} has its report, from {report.by.name}"
                 self.blame("nothing is paid for twice", facts)
             for other in self.ledger.by_key[each.key]:
@@ -146,7 +135,8 @@ class Rules:
                 if other.version == each.version and self._is_paid_for_good(other, now):
                     self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
 
-    def _see_if_torn(self, each: Accepted) -> None:
+    def _sent(self, each: Accepted) -> None:
+        """What is sent of a document is the version that was seen."""
         job, _, path = each.key.partition("/")
         document = self.mirror.documents.get((JobName(job), path))
         if document is None:
@@ -155,16 +145,8 @@ class Rules:
         if self.latest.get(each.key, document.content.etag) != document.content.etag:
             each.forgiven = True
         if seen != each.version:
-            each.forgiven = True
-            self.torn.add(each.key)
-
-    def _see_if_torn_unsent(self, document: Document) -> None:
-        """Its content was found to have its report already: that of what was read, or was seen?"""
-        key = f"{document.job}/{document.path}"
-        report = self.reports.get(key)
-        seen = self.etags.get((key, document.content.etag))
-        if report is not None and seen is not None and report.by.version != seen:
-            self.torn.add(key)
+            facts = f"{each.name} is version {each.version}, and version {seen} was seen"
+            self.blame("what is sent is what was seen", facts)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
         """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
