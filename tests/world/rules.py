@@ -6,11 +6,13 @@ The provider's side is judged by the ledger alone, docmill's by what it wrote.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName
+from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
 
@@ -51,6 +53,7 @@ class Rules:
     broken: Broken | None = None
     reports: dict[str, Written] = field(default_factory=dict)
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
+    limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
 
@@ -121,6 +124,8 @@ class Rules:
             )
         elif sent != {each.custom_id for each in taken}:
             self.blame("intent before effect", f"{ours.id} was sent with another list than saved")
+        else:
+            self._costs(ours)
         for each in taken:
             self._sent(each)
             report = self.reports.get(each.key)
@@ -134,6 +139,18 @@ class Rules:
                     self.blame("no document in two live batches", f"{other.name}; {each.name}")
                 if other.version == each.version and self._is_paid_for_good(other, now):
                     self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+
+    def _costs(self, ours: Batch) -> None:
+        """A job never costs more than any of its recipes ever allowed; a plan costs nothing yet."""
+        limits = self.limits.get(ours.job, [None])
+        taken = committed(
+            each
+            for each in self.mirror.batches.values()
+            if each.job == ours.job and each.status is not BatchStatus.PLANNED
+        )
+        most = max((each for each in limits if each is not None), default=Decimal(0))
+        if None not in limits and taken > most:
+            self.blame("max_cost is kept", f"{ours.job} may cost {taken}, and {most} was allowed")
 
     def _sent(self, each: Accepted) -> None:
         """What is sent of a document is the version that was seen."""

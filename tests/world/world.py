@@ -138,6 +138,7 @@ class World:
             jobs=("legal", "hr")[: 1 if self.on_laptop else rng.randint(1, 2)],
             etags=self.stage.rules.etags,
             latest=self.stage.rules.latest,
+            limits=self.stage.rules.limits,
         )
         self.policy = Policy(
             index_lag=timedelta(0) if self.on_laptop else _INDEX_LAG,
