@@ -27,7 +27,7 @@ from shared.domain.document import (
     released,
     unchanged,
 )
-from shared.domain.estimate import most_one_costs
+from shared.domain.estimate import bound
 from shared.domain.group import Group
 from shared.domain.ids import CustomId, custom_id
 from shared.domain.recipe import Recipe
@@ -80,7 +80,7 @@ def plan_batch(
     taken = Decimal(0)
     if recipe.max_cost is not None:
         taken = committed(deps.store.batches(group.job))
-    cost = Decimal(0)
+    cost, at_most = Decimal(0), bound(recipe, deps.catalog)
     full: Full | None = None
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
@@ -97,7 +97,7 @@ def plan_batch(
         digest, request = made
         if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
             break
-        may_cost = most_one_costs(recipe, deps.catalog, len(request)) or Decimal(0)
+        may_cost = at_most(len(request)) or Decimal(0)
         if recipe.max_cost is not None and taken + cost + may_cost > recipe.max_cost:
             full = Full(message=held_message(most=may_cost, max_cost=recipe.max_cost, taken=taken))
             break

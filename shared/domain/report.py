@@ -62,7 +62,10 @@ def render_report(
 
 
 def _yaml(value: object) -> bytes:
-    text = _ENCODE(value).decode()
+    data = _ENCODE(value)
+    if data.isascii() and b"\x7f" not in data:
+        return data
+    text = data.decode()
     return _NOT_FOR_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
