@@ -1,32 +1,25 @@
 """What each command does, from checked options to an exit status."""
 
 import asyncio
-import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
 
-from handlers.cli.display import pick
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_documents, check_inputs, sightings
-from handlers.cli.session import (
-    LEFT_OPEN,
+from handlers.cli.options import (
     Options,
-    Session,
-    existing_output,
-    exit_status,
-    finish,
-    is_simulated,
     load_recipe,
     parse,
     remember,
     remembered,
-    session,
-    translated_errors,
+    settings_for,
 )
+from handlers.cli.process import RESUME, OutputLost
+from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
+from handlers.cli.wording import NOTE, priced
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.control import cancel as cancel_job
 from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unsent
@@ -35,15 +28,9 @@ from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
 from shared.domain.estimate import estimate
-from shared.domain.names import escaped
 from shared.domain.recipe import parse_recipe
-from shared.domain.summary import Summary, render_summary, summarize
 from shared.ports.store import Store
-from shared.wiring.laptop import JOB, open_store, utc_now
-
-
-class _Declined(Exception):
-    """The person said no before money was spent."""
+from shared.wiring.laptop import JOB
 
 
 def run(
@@ -55,6 +42,7 @@ def run(
     group_by: str | None,
     poll_interval: float,
     max_attempts: int | None,
+    max_cost: str | None,
     wait: bool,
     simulate: bool,
     yes: bool,
@@ -71,18 +59,19 @@ def run(
             group_by=group_by,
             poll_interval=poll_interval,
             max_attempts=max_attempts,
+            max_cost=max_cost,
             simulate=simulate,
         ),
     )
     parse(options)
-    _check_key(simulate=simulate)
+    settings_for(simulate=simulate)
     _check_out(out)
 
     def asked(store: Store) -> Options:
         remember(store, options)
         return options
 
-    async def take_and_drive(work: Session) -> None:
+    async def take_and_drive(work: Session) -> int:
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
         requeue_unsent(work.deps, JOB)
@@ -96,9 +85,12 @@ def run(
             unchanged=taken.unchanged,
             unusable=taken.unusable,
         )
-        if not work.summary().total:
+        summary = work.summary()
+        if not summary.total:
             raise Fault(f"no documents in {', '.join(inputs)}")
-        await _go_on(work, wait=wait, yes=yes)
+        if others := summary.made_otherwise(work.recipe.fingerprint):
+            work.deps.emit("reports_of_another_recipe", reports=others)
+        return await _go_on(work, wait=wait, yes=yes)
 
     return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
@@ -107,32 +99,26 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
     """`docmill retry`."""
     existing_output(out)
 
-    async def again(work: Session) -> None:
+    async def again(work: Session) -> int:
         count = requeue(work.deps, JOB, final=final)
-        work.deps.emit("note", message=f"{count:,} failed documents wait again")
-        await _go_on(work, wait=wait, yes=yes)
+        work.deps.emit("requeued", documents=count)
+        return await _go_on(work, wait=wait, yes=yes)
 
-    return _perform(out, as_json=as_json, asked=_remembered, work=again)
+    return _perform(out, as_json=as_json, asked=remembered, work=again)
 
 
 def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
     """`docmill cancel`."""
     existing_output(out)
 
-    async def stop(work: Session) -> None:
+    async def stop(work: Session) -> int:
         asked = await cancel_job(work.deps, JOB)
-        message = f"{asked:,} batches asked to stop; what they finished is collected"
-        work.deps.emit("note", message=message)
+        work.deps.emit("cancel_asked", batches=asked)
         await drive(work.deps, sleep=asyncio.sleep, submitting=False, waiting=wait)
         fail_waiting(work.deps, JOB)
+        return finish(work)
 
-    return _perform(out, as_json=as_json, asked=_remembered, work=stop)
-
-
-def _remembered(store: Store) -> Options:
-    options = remembered(store)
-    _check_key(simulate=options.simulate)
-    return options
+    return _perform(out, as_json=as_json, asked=remembered, work=stop)
 
 
 def _perform(
@@ -140,27 +126,19 @@ def _perform(
     *,
     as_json: bool,
     asked: Callable[[Store], Options],
-    work: "Callable[[Session], object]",
+    work: Callable[[Session], Awaitable[int]],
 ) -> int:
-    code = 0
-    with session(out, as_json=as_json, asked=asked, begin=lambda o: _announce(o, as_json)) as (
-        perform,
-        _,
-    ):
-
-        async def all_of_it(current: Session) -> None:
-            nonlocal code
-            try:
-                await work(current)  # type: ignore[misc]
-            except _Declined:
-                forget_unsent(current.deps, JOB)
-                click.echo("nothing was submitted", err=as_json)
-                code = LEFT_OPEN
-                return
-            code = finish(current)
-
-        perform(all_of_it)
-    return code
+    """Do `work`, which answers with the exit status, on the output."""
+    try:
+        with session(
+            out, as_json=as_json, asked=asked, begin=lambda options: _announce(options, as_json)
+        ) as run:
+            return run(work)
+    except OutputLost as error:
+        raise OutputLost(f"{error.message}; {RESUME}") from None
+    except BrokenPipeError:
+        Fault(f"nobody reads standard output any more; {RESUME}").show()
+        raise
 
 
 def _announce(options: Options, as_json: bool) -> None:
@@ -171,95 +149,53 @@ def _announce(options: Options, as_json: bool) -> None:
         )
 
 
-async def _go_on(work: Session, *, wait: bool, yes: bool) -> None:
-    _confirm(work, yes=yes)
+async def _go_on(work: Session, *, wait: bool, yes: bool) -> int:
+    if not _agreed(work, yes=yes):
+        forget_unsent(work.deps, JOB)
+        work.deps.emit("declined")
+        return LEFT_OPEN
     await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
+    return finish(work)
 
 
-def _confirm(work: Session, *, yes: bool) -> None:
+def _agreed(work: Session, *, yes: bool) -> bool:
     """Say what it will cost, and where somebody can answer, ask."""
     load = waiting_load(work.deps, JOB)
     if not load.documents:
-        return
+        return True
     totals = work.summary().totals
     mean = totals.usage.output_tokens // totals.reported if totals.reported else None
     guess = estimate(load, work.recipe, catalog(), report_tokens=mean)
-    what = f"{guess.documents:,} documents, about {guess.input_tokens:,} tokens in"
-    if guess.likely is None or guess.at_most is None:
-        text = f"{what}; the price of {work.recipe.model} is not known"
-    else:
-        text = (
-            f"{what}; about ${guess.likely:,.2f} if reports run to {guess.report_tokens:,} tokens, "
-            f"at most about ${guess.at_most:,.2f}"
-        )
-    if work.options.simulate:
-        text += " (at the API's price; simulated, so nothing)"
-    work.deps.emit("note", message=text)
+    simulated = work.options.simulate
+    text = priced(
+        guess,
+        work.recipe,
+        simulated=simulated,
+        so_far=mean is not None,
+        nearest=catalog().nearest(work.recipe.model),
+    )
+    work.deps.emit(NOTE, message=text)
     work.deps.emit(
         "estimated",
+        recipe=work.recipe.name,
+        model=work.recipe.model,
         documents=guess.documents,
         input_tokens=guess.input_tokens,
-        likely_usd=str(guess.likely),
-        at_most_usd=str(guess.at_most),
+        report_tokens=guess.report_tokens,
+        max_tokens=work.recipe.max_tokens,
+        likely_usd=guess.likely,
+        at_most_usd=guess.at_most,
+        max_cost_usd=work.recipe.max_cost,
     )
-    if yes or work.options.simulate or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return
+    if yes or simulated or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
     with work.display.paused():
-        if not click.confirm("Go on?", default=False, err=True):
-            raise _Declined
-
-
-def _check_key(*, simulate: bool) -> None:
-    if not simulate and not os.environ.get("ANTHROPIC_API_KEY"):
-        raise Fault(
-            "ANTHROPIC_API_KEY is not set; set it, or try docmill without cost with --simulate"
-        )
+        return click.confirm("Go on?", default=False, err=True)
 
 
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise Fault(f"--out {out} is a file; name a folder")
-
-
-def status(out: Path, *, as_json: bool) -> int:
-    """`docmill status`."""
-    existing_output(out)
-    with translated_errors(out):
-        store = open_store(out)
-        try:
-            summary = summarize(
-                job=JOB, documents=store.count(JOB), batches=store.batches(JOB), now=utc_now()
-            )
-            pause = store.pause()
-            simulated = is_simulated(store)
-        finally:
-            store.close()
-    if as_json:
-        click.echo(json.dumps(json.loads(render_summary(summary))))
-        return exit_status(summary)
-    display = pick(as_json=False, simulated=simulated)
-    lines = _status_lines(summary)
-    if pause is not None and pause.until > utc_now():
-        lines.append(f"submitting waits until {pause.until:%H:%M:%S} UTC: {pause.message}")
-    for line in lines:
-        click.echo(escaped(line))
-    display.finish(summary, out=str(out))
-    return exit_status(summary)
-
-
-def _status_lines(summary: Summary) -> list[str]:
-    lines = [
-        f"{status.value.replace('_', ' ')}: {count:,}"
-        for status, count in summary.documents.items()
-    ]
-    for batch in summary.batches:
-        line = f"batch {batch.id} {batch.status.value}: {batch.requests:,} requests"
-        if batch.provider_id:
-            line += f", {batch.provider_id}"
-        if batch.note:
-            line += f" ({batch.note})"
-        lines.append(line)
-    return lines
 
 
 def recipe_lines() -> list[str]:
@@ -298,4 +234,5 @@ def simulate(
     except StateError as error:
         raise Fault(str(error)) from None
     except OSError as error:
-        raise Fault(f"port {port} on 127.0.0.1 can't be used: {error.strerror}") from None
+        what = f"--state {state}" if error.filename else f"port {port} on 127.0.0.1"
+        raise Fault(f"{what} can't be used: {error.strerror}") from None

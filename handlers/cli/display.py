@@ -1,45 +1,28 @@
 """What a run tells the person at it: live on a terminal, lines elsewhere, JSON for programs."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from handlers.cli.in_flight import in_flight
+from handlers.cli.json_lines import amounts, json_line, numbers
+from handlers.cli.tables import panel, summary_table
+from handlers.cli.wording import NOTE, closing, dollars, sentence, span
 from shared.domain.document import DocumentStatus
-from shared.domain.names import escaped
-from shared.domain.report import plain
-from shared.domain.summary import Part, Summary
+from shared.domain.summary import Summary
+from shared.wiring.laptop import utc_now
 
-_SENTENCES = {
-    "batch_submitting": "submitting batch {batch}: {requests} requests, {bytes} bytes",
-    "batch_submitted": "batch {batch} submitted as {provider_id}: {requests} requests",
-    "batch_ended": "batch {batch} ended",
-    "batch_collected": "batch {batch} collected: {reported} reported, {failed} failed, "
-    "{retried} to be tried again, ${cost_usd}",
-    "batch_refused": "batch {batch} was refused: {message}",
-    "batch_in_doubt": "no answer for batch {batch} ({message}); its {requests} documents wait "
-    "until it is certain whether it exists",
-    "batch_adopted": "batch {batch} exists after all, as {provider_id}",
-    "batch_released": "batch {batch} was {message}; its documents wait again",
-    "batch_vanished": "batch {batch}: {message}",
-    "batch_canceling": "batch {batch} is being canceled",
-    "cancel_failed": "batch {batch} could not be canceled: {message}",
-    "collecting_put_off": "results of batch {batch} will be read again: {message}",
-    "check_failed": "batch {batch} could not be looked at: {message}",
-    "document_failed": "failed: {document}: {message}",
-    "submitting_paused": "submitting waits until {until}: {message}",
-    "submitting_resumed": "submitting goes on",
-    "note": "{message}",
-}
-"""Events that a person is told of; the others are for programs."""
+SIGN_OF_LIFE_S = 300.0
+"""Who waits for hours is told this often that nothing has changed."""
 
 _ANY_WIDTH = 2000
 """Columns of a table that goes to a file or a pipe: wider than any path (900 bytes at most)."""
@@ -61,27 +44,25 @@ class Display(Protocol):
         """Leave the terminal alone while the block runs, for a question."""
         ...
 
-    def finish(self, summary: Summary, *, out: str) -> None: ...
-
-
-def sentence(event: str, facts: dict[str, object]) -> str | None:
-    """What an event is in words, on one line; None for events that only programs are told of."""
-    pattern = _SENTENCES.get(event)
-    if pattern is None:
-        return None
-    return escaped(pattern.format(**{name: _shown(value) for name, value in facts.items()}))
-
-
-def _shown(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    def finish(self, summary: Summary, *, out: str, status: int) -> None: ...
 
 
 class Lines:
     """Plain lines, for logs and pipes."""
 
-    def __init__(self, write: Callable[[str], None], *, simulated: bool = False) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        *,
+        simulated: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._write = write
         self._simulated = simulated
+        self._clock = clock
+        self._started = clock()
+        self._told = ""
+        self._told_at = self._started
 
     def __enter__(self) -> Self:
         return self
@@ -100,21 +81,43 @@ class Lines:
             self._write(line)
 
     def refresh(self, summary: Summary) -> None:
-        """Lines tell events, not numbers."""
+        """Write where the job stands, if that has changed or was not told for long."""
+        now = self._clock()
+        line = self._standing(summary)
+        if line == self._told and now - self._told_at < SIGN_OF_LIFE_S:
+            return
+        self._told, self._told_at = line, now
+        self._write(f"{span(timedelta(seconds=now - self._started))}  {line}")
+
+    def _standing(self, summary: Summary) -> str:
+        counts, flight = summary.documents, in_flight(summary)
+        at_provider = ""
+        if flight.total:
+            at_provider = f" (processing {flight.processing:,} of {flight.total:,})"
+        return (
+            f"{counts[DocumentStatus.WAITING]:,} waiting, "
+            f"{counts[DocumentStatus.IN_BATCH]:,} in batches{at_provider}, "
+            f"{counts[DocumentStatus.REPORTED]:,} reported, "
+            f"{counts[DocumentStatus.FAILED]:,} failed, {dollars(summary)} so far"
+            + (" (simulated)" if self._simulated else "")
+        )
 
     def paused(self) -> AbstractContextManager[None]:
         """Nothing to pause."""
         return nullcontext()
 
-    def finish(self, summary: Summary, *, out: str) -> None:
+    def finish(self, summary: Summary, *, out: str, status: int) -> None:  # noqa: ARG002 - for programs
         """Write the summary as a table."""
         console = Console(file=sys.stdout, highlight=False, width=_ANY_WIDTH)
-        console.print(summary_table(summary))
+        console.print(summary_table(summary, width=_ANY_WIDTH))
         self._write(closing(summary, out, simulated=self._simulated))
 
 
 class JsonLines:
     """One JSON object per event on standard output."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
 
     def __enter__(self) -> Self:
         return self
@@ -129,21 +132,23 @@ class JsonLines:
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Write the event."""
-        line = json.dumps({"event": event, **facts}, default=str, ensure_ascii=True)
+        if event == NOTE:
+            return
+        line = json_line({"event": event, "at": self._clock(), **amounts(facts)})
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def refresh(self, summary: Summary) -> None:
         """Write where the job stands."""
-        self.tell("progressed", _numbers(summary))
+        self.tell("progressed", numbers(summary))
 
     def paused(self) -> AbstractContextManager[None]:
         """Nothing to pause."""
         return nullcontext()
 
-    def finish(self, summary: Summary, *, out: str) -> None:
+    def finish(self, summary: Summary, *, out: str, status: int) -> None:
         """Write the end."""
-        self.tell("finished", {**_numbers(summary), "out": out})
+        self.tell("finished", {**numbers(summary), "out": out, "exit_status": status})
 
 
 class LivePanel:
@@ -186,29 +191,23 @@ class LivePanel:
         yield
         self._live.start()
 
-    def finish(self, summary: Summary, *, out: str) -> None:
+    def finish(self, summary: Summary, *, out: str, status: int) -> None:  # noqa: ARG002 - for programs
         """Leave the summary behind."""
         self._live.stop()
-        self._console.print(summary_table(summary))
+        self._console.print(summary_table(summary, width=self._console.width))
         self._console.print(Text(closing(summary, out, simulated=self._simulated)))
 
-    def _render(self) -> Group | Text:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        clock = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+    def _render(self) -> Table | Text:
+        since = timedelta(seconds=time.monotonic() - self._started)
         if self._summary is None:
-            return Text(f"{clock}  reading the input")
-        numbers = self._summary.documents
-        table = Table.grid(padding=(0, 2))
-        table.add_row("waiting", "in batches", "reported", "failed", "time", "cost so far")
-        table.add_row(
-            f"{numbers[DocumentStatus.WAITING]:,}",
-            f"{numbers[DocumentStatus.IN_BATCH]:,}",
-            f"[green]{numbers[DocumentStatus.REPORTED]:,}[/green]",
-            f"[red]{numbers[DocumentStatus.FAILED]:,}[/red]",
-            clock,
-            dollars(self._summary) + (" (simulated)" if self._simulated else ""),
+            return Text(f"{span(since)}  reading the input")
+        return panel(
+            self._summary,
+            in_flight(self._summary),
+            since=since,
+            simulated=self._simulated,
+            width=self._console.width,
         )
-        return Group(table)
 
 
 def pick(*, as_json: bool, simulated: bool = False) -> Display:
@@ -219,66 +218,3 @@ def pick(*, as_json: bool, simulated: bool = False) -> Display:
     if console.is_terminal:
         return LivePanel(console, simulated=simulated)
     return Lines(lambda line: print(line, flush=True), simulated=simulated)
-
-
-def dollars(summary: Summary) -> str:
-    """What was spent, and whether some of it isn't known."""
-    text = f"${plain(summary.totals.cost):,.4f}"
-    unpriced = summary.totals.unpriced
-    return f"{text} and {unpriced:,} requests of unknown price" if unpriced else text
-
-
-def summary_table(summary: Summary) -> Table:
-    """The job in one small table, a row per group where there are several."""
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    table.add_column("group")  # the only one that gives way on a narrow terminal
-    for heading in (
-        "reported",
-        "truncated",
-        "failed",
-        "retried",
-        "input",
-        "output",
-        "cost",
-        "saved",
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
-    whole = Part(documents=summary.documents, totals=summary.totals)
-    groups = list(summary.groups.items()) if len(summary.groups) > 1 else []
-    for name, part in [*groups, ("all", whole)]:
-        counts, totals = part.documents, part.totals
-        table.add_row(
-            Text(escaped(name) or "(top)", no_wrap=True, overflow="ellipsis"),
-            f"{counts[DocumentStatus.REPORTED]:,}",
-            f"{totals.truncated:,}",
-            f"{counts[DocumentStatus.FAILED]:,}",
-            f"{totals.retried:,}",
-            f"{totals.usage.input_tokens:,}",
-            f"{totals.usage.output_tokens:,}",
-            f"${plain(totals.cost):,.4f}" + ("+?" if totals.unpriced else ""),
-            f"${plain(totals.saved):,.4f}",
-        )
-    return table
-
-
-def closing(summary: Summary, out: str, *, simulated: bool) -> str:
-    """The last line of a run."""
-    counts = summary.documents
-    failed = counts[DocumentStatus.FAILED]
-    text = f"{counts[DocumentStatus.REPORTED]:,} of {summary.total:,} documents reported"
-    if failed:
-        text += f", {failed:,} failed (why: {out}/failures.jsonl)"
-    if summary.open:
-        text += f", {summary.open:,} still open"
-    cost = f"would cost {dollars(summary)}" if simulated else f"cost {dollars(summary)}"
-    text = escaped(f"{text}; {cost}, reports in {out}")
-    return f"{text} (simulated: nothing was spent)" if simulated else text
-
-
-def _numbers(summary: Summary) -> dict[str, object]:
-    return {
-        **{status.value: summary.documents[status] for status in DocumentStatus},
-        "total": summary.total,
-        "cost_usd": str(plain(summary.totals.cost)),
-        "unpriced": summary.totals.unpriced,
-    }

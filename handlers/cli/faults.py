@@ -1,6 +1,10 @@
 """What a user can mend: one line that says what is wrong, where, and what to do."""
 
+import contextlib
+
 import click
+
+from shared.domain.names import escaped
 
 
 class Fault(click.ClickException):
@@ -9,4 +13,5 @@ class Fault(click.ClickException):
     exit_code = 2
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
-        click.echo(f"docmill: {self.message}", err=True)
+        with contextlib.suppress(OSError):  # nobody can be told
+            click.echo(f"docmill: {escaped(self.message)}", err=True)

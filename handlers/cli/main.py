@@ -1,27 +1,16 @@
 """The commands. What others script against: names, options, output and exit status."""
 
-import gc
-import os
-import signal
 import sys
-from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import click
 
 from handlers.cli import commands
 from handlers.cli.faults import Fault
+from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
 from handlers.cli.session import LEFT_OPEN
-from shared.domain.names import escaped
-
-_INTERRUPTED = 130
-_SHOW_CURSOR = b"\x1b[?25h"
-_GOODBYE = (
-    b"\ndocmill: interrupted; submitted batches go on at the provider, and the same command "
-    b"resumes from here\n"
-)
+from handlers.cli.status import status as show_status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,6 +47,11 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
     metavar="N",
     help="How often to try a document that the provider failed.  [default: the recipe's, or 3]",
 )
+@click.option(
+    "--max-cost",
+    metavar="USD",
+    help="What the job may cost, ever; what may exceed it is held.  [default: the recipe's]",
+)
 @_NO_WAIT
 @click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")
 @_YES
@@ -70,6 +64,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     group_by: str | None,
     poll_interval: float,
     max_attempts: int | None,
+    max_cost: str | None,
     no_wait: bool,
     simulate: bool,
     yes: bool,
@@ -87,6 +82,7 @@ def run(  # noqa: PLR0917 - click passes them by name
         group_by=group_by,
         poll_interval=poll_interval,
         max_attempts=max_attempts,
+        max_cost=max_cost,
         wait=not no_wait,
         simulate=simulate,
         yes=yes,
@@ -99,7 +95,7 @@ def run(  # noqa: PLR0917 - click passes them by name
 @_JSON
 def status(out: Path, as_json: bool) -> int:
     """Show where the job in OUT stands."""
-    return commands.status(out, as_json=as_json)
+    return show_status(out, as_json=as_json)
 
 
 @cli.command()
@@ -160,7 +156,12 @@ def show_recipe(name: str) -> None:
 def simulate(
     port: int, state: Path | None, seed: int, duration: float, until_stdin_closes: bool
 ) -> None:
-    """Serve a simulated Message Batches API on 127.0.0.1."""
+    """Serve a simulated Message Batches API on 127.0.0.1.
+
+    Point ANTHROPIC_BASE_URL at the address it prints. GET and POST /_simulator/faults shows and
+    sets what goes wrong, as JSON ({"error_rate": 0.1}); POST /_simulator/clock lets time pass
+    ({"advance_s": 3600}).
+    """
     commands.simulate(
         port=port, state=state, seed=seed, duration=duration, until_stdin_closes=until_stdin_closes
     )
@@ -168,50 +169,32 @@ def simulate(
 
 def main() -> None:
     """Run a command and leave with its exit status."""
-    signal.signal(signal.SIGINT, _leave)
-    gc.set_threshold(100_000, 20, 100)  # a batch is many small values that make no cycles
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names that the locale can't say
     try:
         status_code = cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"docmill: {escaped(error.format_message())}", err=True)
+        if isinstance(error, OutputLost):
+            forget_output()
+        Fault(error.format_message()).show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
-        _leave()
+        leave()
     except SystemExit:
         sys.exit(LEFT_OPEN)  # click's way to say that nobody reads standard output any more
     sys.exit(status_code if isinstance(status_code, int) else 0)
 
 
-def _leave(_signal: int = 0, _frame: FrameType | None = None) -> NoReturn:
-    """Leave at once, from wherever it is: the state is safe at every moment, as for `kill -9`.
-
-    An exception would be held up: asyncio cancels its tasks first and waits for them.
-    """
-    if sys.stdout.isatty():
-        os.write(sys.stdout.fileno(), _SHOW_CURSOR)
-    os.write(sys.stderr.fileno(), _GOODBYE)
-    os._exit(_INTERRUPTED)
-
-
 def entry() -> NoReturn:
-    """What the installed command runs: `main`, and out without taking every module down first."""
+    """What the installed command runs: `main`, in a process of its own."""
+    prepare()
     status = 1
     try:
         main()
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else 0
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        status = LEFT_OPEN
-    os._exit(status)
+    end(status, unread=LEFT_OPEN)
 
 
 __all__ = ["Fault", "cli", "entry", "main"]

@@ -1,32 +1,27 @@
 """One command's work on one output: the lock, the state, the provider, the display."""
 
 import asyncio
-import json
 import os
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
-
 from handlers.cli.display import Display, pick
 from handlers.cli.faults import Fault
+from handlers.cli.options import Options, parse, settings_for
+from handlers.cli.progress import Progress
 from handlers.cli.simulator_process import simulator_process
 from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
-from shared.adapters.builtin import builtin_recipes, catalog
 from shared.adapters.folder_blobs import TEMPORARY_PREFIX
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps
 from shared.app.drive import CredentialsRefused
 from shared.app.publish import publish, summary_of
 from shared.domain.document import DocumentStatus
-from shared.domain.job import Job
-from shared.domain.polling import affordable
-from shared.domain.recipe import Recipe, RecipeError, parse_recipe
+from shared.domain.recipe import Recipe
 from shared.domain.summary import Summary
 from shared.ports.blobs import BlobError
 from shared.ports.store import Store, StoreUnavailable, StoreUnusable
@@ -39,28 +34,10 @@ from shared.wiring.laptop import (
     state_file,
     state_folder,
 )
-from shared.wiring.settings import InvalidSettings, Settings
+from shared.wiring.settings import Settings
 
-DEFAULT_RECIPE = "project-analysis"
 LEFT_OPEN = 3
 _TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}-[0-9]+")
-_REFRESH_ON = frozenset(
-    {"taken_in", "batch_submitted", "batch_collected", "batch_settled", "batch_checked"}
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a run was asked for; remembered in the state, so that `retry` needs no arguments."""
-
-    inputs: tuple[str, ...] = ()
-    recipe_name: str = ""
-    recipe_text: str = ""
-    model: str | None = None
-    group_by: str | None = None
-    poll_interval: float = 60.0
-    max_attempts: int | None = None
-    simulate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,75 +49,15 @@ class Session:
     options: Options
     recipe: Recipe
     display: Display
+    progress: Progress
 
     def summary(self) -> Summary:
         """Where the job stands."""
         return summary_of(self.deps, JOB)
 
 
-def load_recipe(name: str | None, beside: Path | None, options: Options) -> Options:
-    """Find the recipe's text: a file, a built-in's name, or the one beside the documents."""
-    builtin = builtin_recipes()
-    if name is None and beside is not None:
-        name = str(beside)
-    name = name or DEFAULT_RECIPE
-    if name in builtin:
-        return replace(options, recipe_name=name, recipe_text=builtin[name])
-    path = Path(name)
-    try:
-        text = path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        known = ", ".join(sorted(builtin))
-        raise Fault(
-            f"no recipe {name}: neither a file nor a built-in ({known}); see `docmill recipes`"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise Fault(f"the recipe {name} is not UTF-8 text (byte {error.start})") from None
-    except OSError as error:
-        raise Fault(f"the recipe {name} can't be read: {error.strerror}") from None
-    return replace(options, recipe_name=path.name, recipe_text=text)
-
-
-def parse(options: Options) -> Recipe:
-    """The recipe with the command's own choices on top. Raises Fault."""
-    try:
-        recipe = parse_recipe(
-            options.recipe_text,
-            name=options.recipe_name,
-            catalog=catalog(),
-            model_override=options.model,
-        )
-    except RecipeError as error:
-        raise Fault(str(error)) from None
-    return replace(recipe, group_by=options.group_by) if options.group_by else recipe
-
-
-def remembered(store: Store) -> Options:
-    """What the last run on this output was asked for. Raises Fault when there was none."""
-    job = store.job(JOB)
-    if job is None or "options" not in job.settings:
-        raise Fault("nothing was run here yet; start with `docmill run INPUT --out OUT`")
-    found = json.loads(job.settings["options"])
-    found["inputs"] = tuple(found["inputs"])
-    return Options(**found)
-
-
-def is_simulated(store: Store) -> bool:
-    """Whether the reports here are the simulator's."""
-    job = store.job(JOB)
-    if job is None or "options" not in job.settings:
-        return False
-    return bool(json.loads(job.settings["options"])["simulate"])
-
-
-def remember(store: Store, options: Options) -> None:
-    """Save what was asked for. Raises Fault when the output belongs to another provider."""
-    job = store.job(JOB) or Job(name=JOB, settings={})
-    if store.count(JOB) and is_simulated(store) != options.simulate:
-        was, now = ("simulated", "real") if not options.simulate else ("real", "simulated")
-        raise Fault(f"this output holds {was} reports and can't take {now} ones; use another --out")
-    fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}
-    store.swap_job(msgspec.structs.replace(job, settings={"options": json.dumps(fields)}))
+Work = Callable[[Session], Awaitable[int]]
+"""What a command does with a session; the answer is its exit status."""
 
 
 @contextmanager
@@ -152,7 +69,6 @@ def translated_errors(out: Path | None = None) -> Iterator[None]:
         OutputUnusable,
         StoreUnusable,
         StoreUnavailable,
-        InvalidSettings,
         MissingApiKey,
     ) as error:
         raise Fault(str(error)) from None
@@ -186,15 +102,15 @@ def session(
     as_json: bool,
     asked: Callable[[Store], Options],
     begin: Callable[[Options], None] = lambda _: None,
-) -> Iterator[tuple[Callable[[Callable[[Session], Awaitable[None]]], None], Options]]:
-    """Hold the output and run asynchronous work on it; everything is let go in the end."""
+) -> Iterator[Callable[[Work], int]]:
+    """Hold the output, for asynchronous work on it; everything is let go in the end."""
     with translated_errors(out), ExitStack() as stack:
-        settings = Settings.from_env(os.environ)
         stack.enter_context(locked(out))
         stack.enter_context(_tidied(out))
         store = open_store(out)
         stack.callback(store.close)
         options = asked(store)
+        settings = settings_for(simulate=options.simulate)
         recipe = parse(options)
         begin(options)
         display = stack.enter_context(pick(as_json=as_json, simulated=options.simulate))
@@ -203,24 +119,23 @@ def session(
             base_url = stack.enter_context(simulator_process(state_folder(out) / "simulator"))
             key = "simulated"
 
-        def run(work: Callable[[Session], Awaitable[None]]) -> None:
-            async def main() -> None:
+        def run(work: Work) -> int:
+            async def main() -> int:
                 async with AnthropicApi(api_key=key or None, base_url=base_url or None) as api:
-                    await work(
-                        _assemble(
-                            out=out,
-                            store=store,
-                            api=api,
-                            recipe=recipe,
-                            settings=settings,
-                            options=options,
-                            display=display,
-                        )
+                    assembled = _assemble(
+                        out=out,
+                        store=store,
+                        api=api,
+                        recipe=recipe,
+                        settings=settings,
+                        options=options,
+                        display=display,
                     )
+                    return await _watched(assembled, work)
 
-            asyncio.run(main())
+            return asyncio.run(main())
 
-        yield run, options
+        yield run
 
 
 @contextmanager
@@ -251,35 +166,46 @@ def _assemble(
     options: Options,
     display: Display,
 ) -> Session:
-    shown_at, took = float("-inf"), 0.0
-
-    def emit(event: str, /, **facts: object) -> None:
-        nonlocal shown_at, took
-        display.tell(event, facts)
-        began = time.monotonic()
-        if event in _REFRESH_ON and affordable(ago=began - shown_at, took=took):
-            display.refresh(summary_of(deps, JOB))
-            shown_at = time.monotonic()
-            took = shown_at - began
-
+    progress = Progress(display, lambda: summary_of(deps, JOB))
     deps = for_laptop(
         out,
+        inputs=[Path(text) for text in options.inputs],
         store=store,
         api=api,
         recipe=recipe,
         settings=settings,
         poll_interval=timedelta(seconds=options.poll_interval),
         max_attempts=options.max_attempts,
-        emit=emit,
+        emit=progress.emit,
     )
-    return Session(out=out, deps=deps, options=options, recipe=recipe, display=display)
+    return Session(
+        out=out, deps=deps, options=options, recipe=recipe, display=display, progress=progress
+    )
+
+
+async def _watched(session: Session, work: Work) -> int:
+    """Do the work while the display is kept up with it."""
+    session.deps.emit(
+        "started",
+        recipe=session.recipe.name,
+        model=session.recipe.model,
+        out=str(session.out),
+        simulated=session.options.simulate,
+    )
+    watching = asyncio.create_task(session.progress.keep_up())
+    try:
+        return await work(session)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)  # emitting meets its error as well
 
 
 def finish(work: Session) -> int:
     """Publish, show the end, and say the exit status it comes to."""
     summary = publish(work.deps, JOB)
-    work.display.finish(summary, out=str(work.out))
-    return exit_status(summary)
+    status = exit_status(summary)
+    work.display.finish(summary, out=str(work.out), status=status)
+    return status
 
 
 def exit_status(summary: Summary) -> int:

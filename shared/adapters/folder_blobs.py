@@ -86,11 +86,15 @@ class FolderBlobs:
 
     `list` leaves out what `ignore` names (keys of files or folders), names that start with a dot,
     symbolic links to folders, and what is neither file nor folder. A symbolic link to a file is
-    read when the file lies inside the root, and is an error otherwise. Missing folders are empty.
+    read when the file lies inside the root, or one of the folders `within` where they are given,
+    and is an error otherwise. Missing folders are empty.
     """
 
-    def __init__(self, root: Path, *, ignore: Collection[str] = ()) -> None:
+    def __init__(
+        self, root: Path, *, ignore: Collection[str] = (), within: Collection[Path] = ()
+    ) -> None:
         self._root = os.path.abspath(root)
+        self._within = [os.path.realpath(folder) for folder in within or (self._root,)]
         self._base = self._root.rstrip("/") + "/"
         self._ignored = frozenset(ignore)
         self._temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-"
@@ -165,14 +169,20 @@ class FolderBlobs:
         finally:
             os.close(file)
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
         """See `Blobs.read_many`. One after the other: a disk gains nothing from threads."""
-        for key in keys:
+        for key, etag in zip(keys, etags or [""] * len(keys), strict=True):
             try:
-                content: bytes | BlobError = self.read(key)
+                content = self.read(key)
             except BlobError as error:
-                content = error
-            yield content
+                yield error
+                continue
+            if etag and sha256(content).hexdigest()[:ETAG_HEX] != etag:
+                yield BlobChanged(f"{self.shown(key)} has changed")
+            else:
+                yield content
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         """See `Blobs.chunks`. With an etag, a change while reading is told at the end too."""
@@ -288,14 +298,13 @@ class FolderBlobs:
     def _target(self, link: str, key: str) -> str:
         target = os.path.realpath(link)
         if not self._holds(target):
-            raise BlobUnreadable(f"{self.shown(key)} can't be read: a link out of {self._root}")
+            raise BlobUnreadable(f"{self.shown(key)} can't be read: {self._out()}")
         if not os.path.lexists(target):
             raise BlobUnreadable(f"{self.shown(key)} can't be read: a link to nothing")
         return target
 
     def _holds(self, real: str) -> bool:
-        root = os.path.realpath(self._root)
-        return real == root or real.startswith(root.rstrip("/") + "/")
+        return any(real == root or real.startswith(root.rstrip("/") + "/") for root in self._within)
 
     def _check_inside(self, folder: str, *, writing: bool) -> None:
         """Raise BlobUnreadable when a link on the way to `folder` leads out of the root."""
@@ -311,7 +320,10 @@ class FolderBlobs:
             if linked and not self._holds(os.path.realpath(path)):
                 done = "written" if writing else "read"
                 shown = self.shown(folder)
-                raise BlobUnreadable(f"{shown} can't be {done}: a link out of {self._root}")
+                raise BlobUnreadable(f"{shown} can't be {done}: {self._out()}")
+
+    def _out(self) -> str:
+        return f"a link out of {', '.join(map(_legible, self._within))}"
 
     def _write(self, key: str, pieces: Iterable[bytes], made: set[str]) -> None:
         path = self._path(key, writing=True)

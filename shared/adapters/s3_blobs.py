@@ -98,7 +98,7 @@ class _Speaker(Protocol):
     """One way to say a key to S3; raises the errors of its library."""
 
     def head(self, key: str) -> Blob: ...
-    def get(self, key: str) -> bytes: ...
+    def get(self, key: str, etag: str = "") -> bytes: ...
     def get_piece(self, key: str, *, etag: str | None, start: int, end: int) -> _Piece: ...
     def put(self, key: str, data: bytes, content_type: str) -> None: ...
 
@@ -112,8 +112,9 @@ class _Obstore:
         etag = _bare(meta["e_tag"])
         return Blob(key=key, size=meta["size"], etag=etag, modified=meta["last_modified"])
 
-    def get(self, key: str) -> bytes:
-        return bytes(obstore.get(self._store, key).bytes())
+    def get(self, key: str, etag: str = "") -> bytes:
+        options: GetOptions = {"if_match": f'"{etag}"'} if etag else {}
+        return bytes(obstore.get(self._store, key, options=options).bytes())
 
     def get_piece(self, key: str, *, etag: str | None, start: int, end: int) -> _Piece:
         options: GetOptions = {"range": (start, end)}
@@ -142,8 +143,9 @@ class _Boto3:
             modified=found["LastModified"].astimezone(UTC),
         )
 
-    def get(self, key: str) -> bytes:
-        with self._client.get_object(Bucket=self._bucket, Key=key)["Body"] as body:
+    def get(self, key: str, etag: str = "") -> bytes:
+        match = {"IfMatch": f'"{etag}"'} if etag else {}
+        with self._client.get_object(Bucket=self._bucket, Key=key, **match)["Body"] as body:
             return bytes(body.read())
 
     def get_piece(self, key: str, *, etag: str | None, start: int, end: int) -> _Piece:
@@ -211,25 +213,30 @@ class S3Blobs:
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
-        speaker = self._speaker(key, "read")
-        return self._asked(key, "read", lambda: speaker.get(key))
+        return self._read(key, "")
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+    def _read(self, key: str, etag: str) -> bytes:
+        speaker = self._speaker(key, "read")
+        return self._asked(key, "read", lambda: speaker.get(key, etag))
+
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
         """See `Blobs.read_many`; `AHEAD` and `AHEAD_BYTES` bound what is held.
 
         Sizes aren't known before: what is on its way counts as the largest seen so far.
         """
-        waiting = iter(keys)
+        waiting = zip(keys, etags or [""] * len(keys), strict=True)
         ahead: deque[Future[bytes | BlobError]] = deque()
         largest = 0
         with ThreadPoolExecutor(THREADS, thread_name_prefix="s3-read") as pool:
             try:
                 while True:
                     while not ahead or (len(ahead) < AHEAD and _held(ahead, largest) < AHEAD_BYTES):
-                        key = next(waiting, None)
-                        if key is None:
+                        following = next(waiting, None)
+                        if following is None:
                             break
-                        ahead.append(pool.submit(self._read_or_error, key))
+                        ahead.append(pool.submit(self._read_or_error, *following))
                     if not ahead:
                         return
                     content = ahead.popleft().result()
@@ -338,9 +345,9 @@ class S3Blobs:
                 return None
             raise self._fault(error, key, "read") from error
 
-    def _read_or_error(self, key: str) -> bytes | BlobError:
+    def _read_or_error(self, key: str, etag: str) -> bytes | BlobError:
         try:
-            return self.read(key)
+            return self._read(key, etag)
         except BlobError as error:
             return error
 

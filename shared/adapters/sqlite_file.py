@@ -89,12 +89,15 @@ def upsert(table: str, keys: Sequence[str], columns: Sequence[str]) -> tuple[str
 class SqliteFile:
     """One connection, used by the thread that opened it."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._path = path
+        address = _to_read(Path(path)) if read_only else path
         with self.translating():
-            self._connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            self._connection = sqlite3.connect(
+                address, timeout=_BUSY_TIMEOUT_S, isolation_level=None, uri=read_only
+            )
             try:
-                self._prepare()
+                self._prepare(read_only=read_only)
             except BaseException:
                 self._connection.close()
                 raise
@@ -157,13 +160,15 @@ class SqliteFile:
             return self._connection.execute(update, (*row, rev)).rowcount == 1
         return self._connection.execute(insert, row).rowcount == 1
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, read_only: bool) -> None:
         # In one transaction, or a file that another process is just making looks like a stranger's.
         self._connection.execute("BEGIN")
         try:
             is_current = self._is_current()
         finally:
             self._connection.execute("ROLLBACK")
+        if read_only:
+            return
         if not is_current:
             self._create()
         [(mode,)] = self.rows("PRAGMA journal_mode")
@@ -209,3 +214,14 @@ class SqliteFile:
             f"{self._path} is damaged or not docmill's ({reason}); restore it from a backup, or"
             " move it away and start anew, which pays again for what is under way"
         )
+
+
+def _to_read(path: Path) -> str:
+    """The address of a file in a folder that can't be written.
+
+    SQLite can't make the files there that coordinate it with a writer. Without a log beside it
+    the file is all there is, and nobody changes it: nothing to coordinate. With a log, the
+    files of the process that left it are there, too.
+    """
+    is_whole = not Path(f"{path}-wal").exists()
+    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if is_whole else ''}"

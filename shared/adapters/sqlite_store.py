@@ -40,11 +40,12 @@ T = TypeVar("T")
 class SqliteStore:
     """State in the file at `path`, whose folder exists, or in memory for `":memory:"`.
 
-    Raises StoreUnavailable and StoreUnusable, here and from every method.
+    `read_only` is for a folder that can't be written, and every write fails. Raises
+    StoreUnavailable and StoreUnusable, here and from every method.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self._file = SqliteFile(path)
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+        self._file = SqliteFile(path, read_only=read_only)
 
     def documents(self, job: JobName, paths: Collection[str]) -> dict[str, Document]:
         wanted = list(paths)

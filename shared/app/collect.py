@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.pauses import declare_pause, lift_pause
 from shared.app.results import Reading, settle_documents
 from shared.app.settle import settle
 from shared.app.slices import slices
-from shared.app.submit import declare_pause, lift_pause
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure, released

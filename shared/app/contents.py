@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from shared.app.deps import Deps
-from shared.domain.document import Document, Failure
+from shared.domain.document import SOURCE_CHANGED, Document, Failure
 from shared.domain.manifest import (
     InvalidManifest,
     InvalidRow,
@@ -82,7 +82,10 @@ def _read_files(
 ) -> Iterator[tuple[Document, Read]]:
     limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
     fit = [document for document in documents if document.content.size <= limit]
-    contents = iter(blobs.read_many([document.content.source for document in fit]))
+    contents = blobs.read_many(
+        [document.content.source for document in fit],
+        etags=[document.content.etag for document in fit],
+    )
     for document in documents:
         if document.content.size > limit:
             message = (
@@ -128,8 +131,8 @@ def _unreadable(error: BlobError) -> Failure:
             message = "it was there when it was taken in and is gone now"
             return Failure(type="not_found", message=message, retryable=True)
         case BlobChanged():
-            message = "its manifest changed before the row was read; take the manifest in again"
-            return Failure(type="source_changed", message=message, retryable=True)
+            message = "it changed after it was seen and before it was read; it has to be seen again"
+            return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
         case _:
             return Failure(type="unreadable", message=error.message, retryable=True)
 

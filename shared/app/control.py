@@ -11,6 +11,7 @@ from shared.domain.batch import BatchEvent, BatchStatus, after
 from shared.domain.document import Document, Failure, failed, requeued
 from shared.domain.ids import JobName
 from shared.domain.policy import EVER
+from shared.domain.spend import HELD
 from shared.ports.batch_api import ApiError
 from shared.ports.store import StaleWrite
 
@@ -20,7 +21,7 @@ _REFUSED_AT_SIGHT = frozenset(
 )
 """Failures that only a new look at the input can mend."""
 
-_BEFORE_SENDING = frozenset({"template_error", "document_too_large", "request_too_large"})
+_BEFORE_SENDING = frozenset({"template_error", "document_too_large", "request_too_large", HELD})
 """Failures of a document and its recipe that cost nothing to look into again."""
 
 

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
 from shared.app.settle import settle
@@ -15,6 +17,7 @@ from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, ProviderId, place_of
 from shared.domain.outcome import MalformedLine, decode
+from shared.domain.policy import LEAST_LOOKS
 from shared.domain.polling import backoff, next_check
 from shared.ports.batch_api import NotFound, ProcessingStatus, ProviderBatch, Refused, Unavailable
 from shared.ports.store import StaleWrite
@@ -94,14 +97,20 @@ async def _resolve(deps: Deps, batch: Batch, listing: _Listing) -> BatchStatus:
         if owner == batch.id:
             return _adopt(deps, batch, candidate)
         unreadable += owner is None
-    if running or (unreadable and doubted_for < deps.policy.not_found_grace):
+    lost_since = batch.not_found_since or listing.asked_at
+    looks = batch.tries + 1 if batch.not_found_since else 1
+    if unreadable and not running:
+        if listing.asked_at - lost_since >= deps.policy.not_found_grace and looks >= LEAST_LOOKS:
+            return _give_up(deps, batch, unreadable)
+        batch = replace(batch, not_found_since=lost_since, tries=looks - 1)
+    else:
+        batch = replace(batch, not_found_since=None)
+    if running or unreadable:
         note = (
             f"{running + unreadable} of the provider's batches may be it; "
             "the results of each, once it has ended, will tell"
         )
         return _unproven(deps, batch, note, next_check(doubted_for, deps.policy.poll_interval))
-    if unreadable:
-        return _give_up(deps, batch, unreadable)
     if doubted_for < deps.policy.doubt_grace:
         return _unproven(deps, batch, batch.note, deps.policy.doubt_grace - doubted_for)
     return _release(deps, batch)
@@ -140,6 +149,7 @@ def _adopt(deps: Deps, batch: Batch, candidate: ProviderBatch) -> BatchStatus:
                 created_at=candidate.created_at,
                 expires_at=candidate.expires_at,
                 tries=0,
+                not_found_since=None,
                 note="adopted: the answer to create was lost",
                 next_at=now,
             )

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from shared.app.collect import collect
 from shared.app.deps import Deps
+from shared.app.pauses import lift_pause
 from shared.app.poll import poll
 from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
-from shared.app.submit import lift_pause, submit
+from shared.app.submit import submit
 from shared.domain.batch import LIVE, BatchStatus
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
@@ -74,8 +75,9 @@ def _next_look(deps: Deps, *, submitting: bool) -> datetime | None:
         for batch in deps.store.due(status, now=far, limit=1)
         if submitting or status is not BatchStatus.PLANNED
     ]
-    if submitting and next(deps.store.groups(), None) is not None:
-        times.append(max(held_until, deps.clock() + _RETRY_SOON))
+    if submitting:
+        soon = max(held_until, deps.clock() + _RETRY_SOON)
+        times += [max(soon, group.next_at or soon) for group in deps.store.groups()]
     return min(times, default=None)
 
 

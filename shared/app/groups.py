@@ -42,6 +42,7 @@ def open_group(
                 touched=now,
                 ready=group.ready or ready,
                 drained=group.drained and not ready,
+                next_at=None if ready else group.next_at,
             )
         try:
             store.swap_group(group)

@@ -7,6 +7,7 @@ from its list.
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import msgspec
 
@@ -26,10 +27,12 @@ from shared.domain.document import (
     released,
     unchanged,
 )
+from shared.domain.estimate import most_one_costs
 from shared.domain.group import Group
 from shared.domain.ids import CustomId, custom_id
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
+from shared.domain.spend import committed, held_message
 
 _ENCODE = msgspec.json.Encoder().encode
 NO_REV = 0
@@ -59,12 +62,26 @@ class Plan:
         self.add(member, NO_REV, "", b"")
 
 
-def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[Batch, Plan] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full:
+    """Nothing could be planned, as the next document may cost more than the job may still."""
+
+    message: str
+
+
+def plan_batch(
+    deps: Deps, group: Group, recipe: Recipe, spool: Spool
+) -> tuple[Batch, Plan] | Full | None:
     """Plan the group's next batch up to the limits of one; None when nothing is left to send."""
     batch_id = deps.new_batch_id()
     requests = _Requests(deps, recipe)
     plan = Plan(spool=spool)
     most = deps.policy.most_requests(recipe.max_tokens)
+    taken = Decimal(0)
+    if recipe.max_cost is not None:
+        taken = committed(deps.store.batches(group.job))
+    cost = Decimal(0)
+    full: Full | None = None
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
@@ -80,12 +97,17 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         digest, request = made
         if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
             break
+        may_cost = most_one_costs(recipe, deps.catalog, len(request)) or Decimal(0)
+        if recipe.max_cost is not None and taken + cost + may_cost > recipe.max_cost:
+            full = Full(message=held_message(most=may_cost, max_cost=recipe.max_cost, taken=taken))
+            break
+        cost += may_cost
         plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
         if len(plan.members) >= most:
             break
     _settle_early(deps, settled)
     if not plan.members:
-        return None
+        return full
     now = deps.clock()
     batch = Batch(
         id=batch_id,
@@ -98,6 +120,7 @@ def plan_batch(deps: Deps, group: Group, recipe: Recipe, spool: Spool) -> tuple[
         inference_geo=recipe.inference_geo,
         status=BatchStatus.PLANNED,
         size=len(plan.members),
+        cost_at_most=cost,
         planned_at=now,
         next_at=now + deps.policy.lease,
     )

@@ -9,6 +9,7 @@ from shared.app.groups import mark_stale
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId
+from shared.domain.policy import LEAST_LOOKS
 from shared.domain.polling import backoff, next_check
 from shared.ports.batch_api import ApiError, NotFound, ProcessingStatus, Refused, Unavailable
 from shared.ports.store import StaleWrite
@@ -99,8 +100,8 @@ def _not_found(deps: Deps, batch: Batch, error: NotFound | Refused) -> Batch | N
     """A 404 is not a loss: it has been seen to heal. Only one that outlives the batch is final."""
     now = deps.clock()
     since = batch.not_found_since or now
-    if now - since < deps.policy.not_found_grace:
-        tries = batch.tries + 1
+    tries = batch.tries + 1
+    if now - since < deps.policy.not_found_grace or tries < LEAST_LOOKS:
         return _checked(
             deps,
             batch,

@@ -8,6 +8,7 @@ from shared.app.candidates import still
 from shared.app.deps import Deps
 from shared.app.groups import change_job
 from shared.app.sightings import RECIPE_NAME
+from shared.domain.batch import BatchStatus
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.job import Job
@@ -17,12 +18,15 @@ from shared.domain.summary import Summary, render_summary, summarize
 
 FAILURES = "failures.jsonl"
 SUMMARY = "summary.json"
+_CLOSING = frozenset({BatchStatus.ENDED, BatchStatus.RELEASING, BatchStatus.FAILING})
 
 
 def publish(deps: Deps, name: JobName) -> Summary:
     """Write what is true of the job now.
 
     A change meanwhile leaves the job marked stale, and so does a failure that the index hides yet.
+    So does a batch that is being closed: whoever closes it has marked the job before, and may die
+    before he can mark it after.
     """
     began = deps.clock()
     before = deps.store.job(name)
@@ -31,7 +35,9 @@ def publish(deps: Deps, name: JobName) -> Summary:
     deps.reports.write_stream(deps.output_key(name, FAILURES), failures)
     deps.reports.write_many([(deps.output_key(name, SUMMARY), render_summary(summary))])
     ended = deps.clock()
-    is_whole = failures.count == summary.documents[DocumentStatus.FAILED]
+    is_whole = failures.count == summary.documents[DocumentStatus.FAILED] and not any(
+        batch.status in _CLOSING for batch in summary.batches
+    )
 
     def published(job: Job) -> Job:
         return replace(

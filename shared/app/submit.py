@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from shared.app.claims import claim
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, set_problem
-from shared.app.plan import NO_REV, Plan, plan_batch, spool_again
+from shared.app.pauses import current_pause, declare_pause, lift_pause
+from shared.app.plan import Full, Plan, plan_batch, spool_again
+from shared.app.room import is_over, wait_for_room
 from shared.app.settle import settle
-from shared.app.slices import slices
 from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
-from shared.domain.bitmap import Bitmap
-from shared.domain.document import DocumentStatus, Failure, claimed
+from shared.domain.document import Failure
 from shared.domain.group import Group, Load, is_due, rested
-from shared.domain.pause import Pause, PauseReason, extended
+from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
 from shared.domain.polling import next_check
 from shared.domain.recipe import Recipe
@@ -95,12 +96,6 @@ def _works(
         yield partial(_submit_group, deps, group, until)
 
 
-def current_pause(deps: Deps) -> Pause | None:
-    """The pause, unless it is over."""
-    pause = deps.store.pause()
-    return pause if pause and pause.until > deps.clock() else None
-
-
 def _stop(deps: Deps, until: datetime | None) -> bool:
     late = until is not None and deps.clock() >= until
     return late or current_pause(deps) is not None
@@ -108,6 +103,8 @@ def _stop(deps: Deps, until: datetime | None) -> bool:
 
 async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Submitted:
     done = Submitted()
+    if group.next_at is not None and group.next_at > deps.clock():
+        return done
     try:
         recipe = deps.recipe(group.job)
     except NoRecipe as missing:
@@ -124,7 +121,14 @@ async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Sub
                 if planned is None:
                     _close_if_empty(deps, group)
                     break
-                done += await _send(deps, *planned)
+                if isinstance(planned, Full):
+                    wait_for_room(deps, group, planned)
+                    break
+                batch, plan = planned
+                if is_over(deps, recipe, group.job):  # somebody else planned at the same time
+                    abandon(deps, batch, "max_cost is taken by another batch")
+                    break
+                done += await _send(deps, batch, plan)
     return done
 
 
@@ -164,6 +168,9 @@ async def _resume(deps: Deps, batch: Batch) -> Submitted:
         if recipe is None or recipe.fingerprint != batch.fingerprint:
             abandon(deps, batch, "the recipe changed before it was sent")
             return Submitted()
+        if is_over(deps, recipe, batch.job):
+            abandon(deps, batch, "max_cost was lowered before it was sent")
+            return Submitted()
         with Spool(deps.spool_dir) as spool:
             return await _send(deps, batch, spool_again(deps, batch, recipe, spool))
     return Submitted()
@@ -180,7 +187,7 @@ async def _send(deps: Deps, batch: Batch, plan: Plan) -> Submitted:
     except Unavailable as error:
         put_off(deps, batch, error, BatchEvent.TAKEN)
         return Submitted()
-    excluded = _claim(deps, batch, plan)
+    excluded = claim(deps, batch, plan)
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
         return Submitted()
@@ -216,34 +223,6 @@ async def _send(deps: Deps, batch: Batch, plan: Plan) -> Submitted:
         return Submitted(in_doubt=1)
     await _accepted(deps, batch, created)
     return Submitted(batches=1, requests=batch.requests)
-
-
-def _claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
-    """Claim each document as it was read; the places that couldn't be are the answer.
-
-    Claiming what this batch holds already changes nothing, so a plan can be resumed.
-    """
-    excluded = Bitmap(bytes(plan.excluded))
-    for part in slices(range(len(plan.members))):
-        places = {plan.members[place].path: place for place in part if place not in excluded}
-        known = deps.store.documents(batch.job, places.keys())
-        swaps = []
-        for path, place in places.items():
-            document = known.get(path)
-            if document is not None and document.batch == batch.id:
-                continue
-            if (
-                document is None
-                or document.status is not DocumentStatus.WAITING
-                or document.rev != plan.revs[place]
-                or plan.revs[place] == NO_REV
-            ):
-                excluded.add(place)
-                continue
-            swaps.append(claimed(document, batch.id, digest=plan.digests[place]))
-        for path in deps.store.swap_documents(swaps):
-            excluded.add(places[path])
-    return excluded
 
 
 async def _accepted(deps: Deps, batch: Batch, created: ProviderBatch) -> None:
@@ -331,38 +310,3 @@ def _doubt(deps: Deps, batch: Batch, message: str) -> None:
     )
     mark_stale(deps.store, batch.job)
     deps.emit("batch_in_doubt", batch=batch.id, requests=batch.requests, message=message)
-
-
-def declare_pause(deps: Deps, error: Unavailable) -> Pause:
-    """Pause all submitting, longer each time in a row and never less than the server asked."""
-    while True:
-        pause = extended(
-            deps.store.pause(),
-            now=deps.clock(),
-            reason=error.reason,
-            message=error.message,
-            asked=error.retry_after,
-        )
-        try:
-            pause = deps.store.swap_pause(pause)
-        except StaleWrite:
-            continue
-        deps.emit(
-            "submitting_paused",
-            reason=pause.reason,
-            message=pause.message,
-            until=pause.until.isoformat(),
-        )
-        return pause
-
-
-def lift_pause(deps: Deps) -> None:
-    """Go on submitting, unless the pause is extended at this very moment."""
-    pause = deps.store.pause()
-    if pause is None:
-        return
-    try:
-        deps.store.lift_pause(pause)
-    except StaleWrite:
-        return
-    deps.emit("submitting_resumed")

@@ -6,6 +6,7 @@ move many documents (RELEASING, FAILING) are saved before the first document mov
 """
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
 
@@ -111,7 +112,8 @@ class Batch(Record, frozen=True, kw_only=True):
     """What docmill knows of one batch.
 
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
-    all, `requests` what is left, `body_size` the bytes of the body sent. `next_at` is when somebody
+    all, `requests` what is left, `body_size` the bytes of the body sent, `cost_at_most` the US
+    dollars that its list may cost (0 where the price isn't known). `next_at` is when somebody
     should look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks
     since the last success, for backing off, `short_reads` the whole readings of its results that
     lacked lines. `blamed` is the place whose request alone `failure` is about, where the provider
@@ -132,6 +134,7 @@ class Batch(Record, frozen=True, kw_only=True):
     next_at: datetime
     inference_geo: str | None = None
     body_size: int = 0
+    cost_at_most: Decimal = Decimal(0)
     excluded: bytes = b""
     intent_at: datetime | None = None
     doubt_since: datetime | None = None

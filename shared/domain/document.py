@@ -48,7 +48,10 @@ TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
 }
 
 
-READ_FAILURES = frozenset({"not_found", "source_changed", "unreadable"})
+SOURCE_CHANGED = "source_changed"
+"""Another version lies there than the one that was seen; only that one may be sent."""
+
+READ_FAILURES = frozenset({"not_found", SOURCE_CHANGED, "unreadable"})
 """Failures that are over once intake sees the document again."""
 
 REPORT_MISSING = "report_missing"
@@ -246,10 +249,15 @@ def released(document: Document, *, now: datetime, attempts: int | None = None) 
 
 def requeued(document: Document, *, now: datetime) -> Document:
     """A person asked for a failed document to be tried again: its attempts start anew."""
-    lost = document.failure is not None and document.failure.type == REPORT_MISSING
+    cause = document.failure.type if document.failure else ""
+    lost = cause == REPORT_MISSING
+    content = document.content
+    if cause == SOURCE_CHANGED and content.row is None:
+        content = replace(content, etag="")  # whatever lies there now
     return replace(
         document,
         status=_after(document, DocumentEvent.REQUEUED),
+        content=content,
         since=now,
         attempts=0,
         reported_digest=None if lost else document.reported_digest,

@@ -14,7 +14,8 @@ class Group(Record, frozen=True, kw_only=True):
     """A group with documents that wait, or may wait.
 
     `since` is when its oldest began to wait, `touched` when the last came, `drained` whether
-    everything was submitted since it was declared ready. `rev` is the store's: the revision
+    everything was submitted since it was declared ready, `next_at` until when it is left alone,
+    because what the job may cost is taken. `rev` is the store's: the revision
     read, 0 when never stored.
     """
 
@@ -24,6 +25,7 @@ class Group(Record, frozen=True, kw_only=True):
     touched: datetime
     ready: bool = False
     drained: bool = False
+    next_at: datetime | None = None
     rev: int = 0
 
 

@@ -22,6 +22,10 @@ BATCH_LIFETIME = timedelta(hours=24)
 BYTES_PER_TOKEN = 4
 """Of an answer in the results, about: English text, and JSON around it."""
 
+LEAST_LOOKS = 12
+"""What isn't there counts as gone after so many looks in a row at least: a 404 has been seen to
+heal, and of a day nobody looked in (a lid that was closed) two say no more than one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:

@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +17,7 @@ from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
-from shared.domain.template import DOCUMENT_FIELDS, PromptError, PromptTemplate
+from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
 
@@ -35,6 +36,7 @@ KEYS = (
     "max_wait",
     "group_by",
     "max_attempts",
+    "max_cost",
     "description",
     "params",
 )
@@ -51,6 +53,8 @@ _FINAL_FAULTS = frozenset(
         "OutOfFuel",
         "SyntaxError",
         "TooComplex",
+        "Died",
+        "OutOfTime",
     }
 )
 
@@ -70,7 +74,8 @@ class Recipe:
     """A recipe that is known to be usable.
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
-    that the template can't do without. `template_line` is the line of the file that it begins on.
+    that the template can't do without. `template_line` is the line of the file that it begins on,
+    `guard` what renders it where it isn't plain.
     """
 
     name: str
@@ -82,11 +87,13 @@ class Recipe:
     max_wait: timedelta
     group_by: str
     max_attempts: int
+    max_cost: Decimal | None
     params: Mapping[str, Any]
     description: str | None
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -107,13 +114,24 @@ class Recipe:
         geo = self.params.get("inference_geo")
         return geo if isinstance(geo, str) else None
 
+    @property
+    def writes_cache(self) -> bool:
+        """Whether a prompt may be written to the cache, which costs more than reading it."""
+        return "cache_control" in json.dumps(self.params)
+
 
 def parse_recipe(
-    text: str, *, name: str, catalog: Catalog, model_override: str | None = None
+    text: str,
+    *,
+    name: str,
+    catalog: Catalog,
+    model_override: str | None = None,
+    guard: Guard | None = None,
 ) -> Recipe:
     """The recipe in a Markdown file's `text`. Raises RecipeError: one line, with its place.
 
-    `name` is what errors call the file. `model_override` takes the place of its `model`.
+    `name` is what errors call the file. `model_override` takes the place of its `model`. `guard`
+    renders what could outgrow this process.
     """
     if len(text) > MAX_RECIPE_CHARACTERS:
         raise RecipeError(
@@ -128,8 +146,8 @@ def parse_recipe(
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
     source = head.body.strip()
-    template, line = _template(head, source)
-    return Recipe(
+    template, line = _template(head, source, guard)
+    recipe = Recipe(
         name=name,
         model=model,
         max_tokens=max_tokens,
@@ -141,12 +159,19 @@ def parse_recipe(
         max_attempts=head.integer(
             "max_attempts", DEFAULT_MAX_ATTEMPTS, least=1, most=MOST_ATTEMPTS
         ),
+        max_cost=_max_cost(head),
         params=_params(head),
         description=head.text("description"),
         template=source,
         template_line=line,
         needs_columns=template.needed_columns,
+        guard=guard,
     )
+    try:
+        check_max_cost(recipe, catalog)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from None
+    return recipe
 
 
 def _check_keys(head: FrontMatter) -> None:
@@ -206,6 +231,46 @@ def _max_wait(head: FrontMatter) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def _max_cost(head: FrontMatter) -> Decimal | None:
+    value = head.get("max_cost")
+    if value is None:
+        return None
+    try:
+        return amount(str(value))
+    except RecipeError:
+        raise head.error(
+            "max_cost", f"{shown(value)} is no amount; write US dollars, such as 25 or 0.50"
+        ) from None
+
+
+def amount(text: str) -> Decimal:
+    """US dollars, above zero. Raises RecipeError."""
+    try:
+        dollars = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        dollars = Decimal(0)
+    if not dollars.is_finite() or not 0 < dollars < 10**9:
+        raise RecipeError(f"{shown(text)} is no amount of US dollars")
+    return dollars
+
+
+def check_max_cost(recipe: Recipe, catalog: Catalog) -> None:
+    """Raise RecipeError when what the recipe may cost can't be bounded, and it is to be."""
+    if recipe.max_cost is None:
+        return
+    model = catalog.find(recipe.model)
+    if model is None or not model.prices:
+        raise RecipeError(
+            f"max_cost: the price of {recipe.model} is not known, so it can't be kept; "
+            "leave it out or choose another model"
+        )
+    if recipe.params.get("tools"):
+        raise RecipeError(
+            "max_cost: what tools cost can't be told before, so it can't be kept; "
+            "leave it or the tools out"
+        )
+
+
 def _params(head: FrontMatter) -> dict[str, Any]:
     params = head.get("params")
     if params is None:
@@ -219,7 +284,7 @@ def _params(head: FrontMatter) -> dict[str, Any]:
     return params
 
 
-def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
+def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[PromptTemplate, int]:
     """The prompt's template and its first line, tried once on made-up data.
 
     The trial finds what no document could get past (an unknown filter, say); what depends on a
@@ -233,13 +298,13 @@ def _template(head: FrontMatter, source: str) -> tuple[PromptTemplate, int]:
             "with {{ document.text }} where the document belongs"
         )
     try:
-        template = PromptTemplate(source)
+        template = PromptTemplate(source, guard=guard)
     except PromptError as error:
         raise _template_error(head, line, error) from error
-    for field in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
-        at = line + source.partition(f"document.{field}")[0].count("\n")
+    for name in sorted(template.document_fields - set(DOCUMENT_FIELDS)):
+        at = line + source.partition(f"document.{name}")[0].count("\n")
         raise RecipeError(
-            f"{head.name}:{at}: the prompt uses document.{field}; a document has only "
+            f"{head.name}:{at}: the prompt uses document.{name}; a document has only "
             + ", ".join(f"document.{known}" for known in DOCUMENT_FIELDS)
         )
     columns = dict.fromkeys(template.columns, "sample")

@@ -50,7 +50,7 @@ class Renderer:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._template = PromptTemplate(recipe.template)
+        self._template = PromptTemplate(recipe.template, guard=recipe.guard)
 
     def render(self, document: RenderInput) -> str:
         """The prompt for `document`. Raises RenderError, with the recipe's line if it is known.

@@ -16,6 +16,8 @@ from shared.domain.totals import Totals
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
+OPEN = (DocumentStatus.WAITING, DocumentStatus.IN_BATCH)
+"""Documents without a report or a failure yet."""
 
 Counted = Mapping[str, Mapping[DocumentStatus, int]]
 """How many documents of each group are in each status; what is not named is zero."""
@@ -34,7 +36,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A job as it stands. `elapsed` is the time in which at least one batch was under way."""
+    """A job as it stands. `elapsed` is the time in which at least one batch was under way.
+
+    `finished_at` is when its last batch was collected, None as long as anything is open.
+    """
 
     job: JobName
     documents: Counter[DocumentStatus]
@@ -50,10 +55,18 @@ class Summary:
         """Every document the job knows."""
         return self.documents.total()
 
+    def made_otherwise(self, fingerprint: str) -> int:
+        """How many reports came of another recipe or model than the one of this fingerprint."""
+        return sum(
+            batch.totals.reported
+            for batch in self.batches
+            if batch.totals is not None and batch.fingerprint != fingerprint
+        )
+
     @property
     def open(self) -> int:
         """Documents without a report or a failure yet."""
-        return self.documents[DocumentStatus.WAITING] + self.documents[DocumentStatus.IN_BATCH]
+        return sum(self.documents[status] for status in OPEN)
 
 
 def summarize(
@@ -74,14 +87,16 @@ def summarize(
         end = now if batch.status in LIVE else batch.collected_at
         if end is not None:
             spans.append((batch.planned_at, end))
+    standing: Counter[DocumentStatus] = sum((part.documents for part in groups.values()), Counter())
+    is_open = any(standing[status] for status in OPEN) or any(b.status in LIVE for b in listed)
     return Summary(
         job=job,
-        documents=sum((part.documents for part in groups.values()), Counter()),
+        documents=standing,
         totals=sum((part.totals for part in groups.values()), Totals()),
         groups=dict(sorted(groups.items())),
         batches=listed,
         started_at=min((batch.planned_at for batch in listed), default=None),
-        finished_at=max((end for _, end in spans), default=None),
+        finished_at=None if is_open else max((end for _, end in spans), default=None),
         elapsed=_covered(spans),
     )
 

@@ -8,14 +8,14 @@ ours, so there is no way into Python; fuel bounds time and memory.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 
 from minijinja import Environment, TemplateError, safe
 
-from shared.domain.template_tags import TOO_COMPLEX, too_complex
+from shared.domain.template_tags import TOO_COMPLEX, is_plain, too_complex
 
 # One unit is one instruction, or 64 bytes of text made (measured with 3.1.0): enough to go
 # through 5 MB word by word with a condition (7 million). Text that doubles in a loop stops below
@@ -69,10 +69,19 @@ def fence(value: str, salt: bytes = b"") -> str:
     return f"<data-{nonce}>\n{value}{last}</data-{nonce}>"
 
 
-class PromptTemplate:
-    """A template that parses. Raises PromptError where it does not."""
+Guard = Callable[[str, Mapping[str, object], bytes], str]
+"""Renders a template's source elsewhere, where it may do no harm: with its values and its salt."""
 
-    def __init__(self, source: str) -> None:
+
+class PromptTemplate:
+    """A template that parses. Raises PromptError where it does not.
+
+    What isn't plain is rendered by `guard`, if there is one: fuel bounds what a template does, not
+    how large or how deep the values get that it makes.
+    """
+
+    def __init__(self, source: str, *, guard: Guard | None = None) -> None:
+        self._guard = None if guard is None or is_plain(source) else guard
         self._environment = Environment(
             undefined_behavior="strict",
             fuel=FUEL,
@@ -92,6 +101,8 @@ class PromptTemplate:
 
     def render(self, values: Mapping[str, object], *, salt: bytes) -> str:
         """The text for these values. Raises PromptError."""
+        if self._guard is not None:
+            return self._guard(self._source, values, salt)
         token = _salt.set(salt)
         try:
             with _faults():

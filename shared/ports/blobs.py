@@ -70,8 +70,14 @@ class Blobs(Protocol):
     def read(self, key: str) -> bytes:
         """The content of one blob. Raises like `stat`."""
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
-        """The content of each, in the order asked for, read ahead within bounded memory."""
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
+        """The content of each, in the order asked for, read ahead within bounded memory.
+
+        With `etags`, one for each key, what has changed since is BlobChanged; an empty etag
+        matches anything.
+        """
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         """The content from `offset` in large pieces. Raises like `stat`, and BlobChanged."""

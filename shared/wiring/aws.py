@@ -32,6 +32,7 @@ from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
 from shared.domain.recipe import MAX_RECIPE_CHARACTERS, Recipe, RecipeError, parse_recipe
 from shared.ports.blobs import BlobNotFound, Blobs, BlobUnreadable
+from shared.wiring.guard import template_guard
 from shared.wiring.laptop import new_batch_id, utc_now
 from shared.wiring.logs import configure_logs
 from shared.wiring.settings import Settings
@@ -177,7 +178,7 @@ class JobRecipes:
         except UnicodeDecodeError:
             return Failure(type="recipe_invalid", message=f"{name} is not UTF-8 text")
         try:
-            return parse_recipe(text, name=name, catalog=catalog())
+            return parse_recipe(text, name=name, catalog=catalog(), guard=template_guard())
         except RecipeError as error:
             return Failure(type="recipe_invalid", message=str(error), retryable=True)
 

@@ -5,7 +5,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,6 +83,11 @@ def open_store(out: Path) -> SqliteStore:
     return SqliteStore(state_file(out))
 
 
+def reading_store(out: Path) -> SqliteStore:
+    """The same to read only, where that is all that may be done. Raises like `open_store`."""
+    return SqliteStore(state_file(out), read_only=not os.access(state_folder(out), os.W_OK))
+
+
 def utc_now() -> datetime:
     """The clock of a real home."""
     return datetime.now(UTC)
@@ -96,6 +101,7 @@ def new_batch_id() -> BatchId:
 def for_laptop(
     out: Path,
     *,
+    inputs: Sequence[Path],
     store: SqliteStore,
     api: BatchApi,
     recipe: Recipe,
@@ -105,9 +111,9 @@ def for_laptop(
     emit: Emit = say_nothing,
     clock: Callable[[], datetime] = utc_now,
 ) -> Deps:
-    """Put the laptop together."""
+    """Put the laptop together. Links in `inputs` are followed only to what lies in one of them."""
     return Deps(
-        documents=FolderBlobs(Path("/")),
+        documents=FolderBlobs(Path("/"), within=[each for each in inputs if each.is_dir()]),
         reports=FolderBlobs(out.resolve()),
         store=store,
         api=api,

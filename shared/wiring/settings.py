@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
+from urllib.parse import urlsplit
 
 from shared.domain.policy import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
 
@@ -28,7 +29,7 @@ class Settings:
     api_key_secret: str = ""
     api_key: str = field(default="", repr=False)
     base_url: str = field(default="", repr=False)
-    """May hold a gateway's password."""
+    """May hold a gateway's secret, in its path."""
     s3_endpoint: str = ""
     log_level: str = "info"
 
@@ -74,6 +75,34 @@ class Settings:
             faults.append(
                 "DOCMILL_OUTPUT_BUCKET is DOCMILL_INPUT_BUCKET, so reports would become documents"
             )
+        faults += _faults_of_key(settings.api_key) + _faults_of_address(settings.base_url)
         if faults:
             raise InvalidSettings("; ".join(faults))
         return settings
+
+
+def _faults_of_key(key: str) -> list[str]:
+    if key.isascii() and key.isprintable() and " " not in key:
+        return []
+    return ["ANTHROPIC_API_KEY holds a space, a line end or another odd character"]
+
+
+def _faults_of_address(address: str) -> list[str]:
+    """What no call could ever get through to. The address isn't repeated: it may hold a secret."""
+    name = "ANTHROPIC_BASE_URL"
+    if not address:
+        return []
+    try:
+        url = urlsplit(address)
+        _ = url.port
+    except ValueError:
+        url = urlsplit("")
+    if not address.isprintable() or " " in address:
+        return [f"{name} holds a space, a line end or another odd character"]
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        return [f"{name} is not an address such as https://api.anthropic.com"]
+    if "@" in url.netloc:
+        return [f"{name} holds a name or a password, and calls with an API key can't send both"]
+    if url.query or url.fragment:
+        return [f"{name} holds a '?' or '#'; it must be what '/v1/messages' can be added to"]
+    return []

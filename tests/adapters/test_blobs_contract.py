@@ -278,6 +278,21 @@ def test_items_are_taken_as_they_come_and_their_error_is_raised(blobs: Blobs) ->
     assert keys(blobs) == ["a"]
 
 
+def test_what_changed_since_its_etag_is_told_instead_of_read(blobs: Blobs) -> None:
+    write(blobs, "a", "b", "odd/./c" if "s3" in blobs.shown("a") else "c")
+    names = keys(blobs)
+    etags = [blobs.stat(name).etag for name in names]
+    contents = [blobs.read(name) for name in names]
+    assert list(blobs.read_many(names, etags=etags)) == contents
+    assert list(blobs.read_many(names, etags=[""] * 3)) == contents
+    blobs.write_many([(names[1], b"changed")])
+    found = list(blobs.read_many(names, etags=etags))
+    assert [type(each) for each in found] == [bytes, BlobChanged, bytes]
+    here, absent = blobs.read_many(["a", "nothing"], etags=[etags[0], "x"])
+    assert here == contents[0]
+    assert isinstance(absent, BlobNotFound)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 40])
 def test_a_stream_is_written_whole(blobs: Blobs, count: int) -> None:
     piece = b"0123456789" * 100_000

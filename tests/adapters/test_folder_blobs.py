@@ -163,6 +163,19 @@ def test_a_link_out_of_the_root_is_not_read(root: Path, blobs: FolderBlobs, tmp_
     ]
 
 
+def test_links_may_lead_into_the_folders_they_are_kept_within(tmp_path: Path) -> None:
+    for name in ("in/a.md", "more/b.md", "secret"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    for name, target in (("ok", "../more/b.md"), ("out", "../secret"), ("far", "/etc/hostname")):
+        (tmp_path / "in" / name).symlink_to(target)
+    blobs = FolderBlobs(Path("/"), within=[tmp_path / "in", tmp_path / "more"])
+    prefix = f"{tmp_path}/in/".lstrip("/")
+    assert [key.removeprefix(prefix) for key in keys(blobs, prefix)] == ["a.md", "ok"]
+    assert [error.key.removeprefix(prefix) for error in errors(blobs, prefix)] == ["far", "out"]
+    assert "a link out of" in errors(blobs, prefix)[0].message
+
+
 def test_links_to_folders_are_not_walked(root: Path, blobs: FolderBlobs) -> None:
     blobs.write_many([("a/b", b"1")])
     (root / "a" / "loop").symlink_to(root)

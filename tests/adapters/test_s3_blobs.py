@@ -305,13 +305,13 @@ def test_reading_ahead_is_bounded(blobs: S3Blobs, monkeypatch: pytest.MonkeyPatc
     blobs.write_many((name, b"x" * 1000) for name in names)
     monkeypatch.setattr(module, "AHEAD_BYTES", 5_000)
     asked: list[str] = []
-    read = blobs.read
+    read = blobs._read
 
-    def counted(key: str) -> bytes:
+    def counted(key: str, etag: str) -> bytes:
         asked.append(key)
-        return read(key)
+        return read(key, etag)
 
-    monkeypatch.setattr(blobs, "read", counted)
+    monkeypatch.setattr(blobs, "_read", counted)
     reader = blobs.read_many(names)
     for number in range(module.AHEAD + 1):
         assert next(reader) == b"x" * 1000

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from threading import Barrier
-from time import process_time
 
 import pytest
 from msgspec.structs import replace
@@ -48,6 +47,24 @@ def test_the_state_outlives_the_store(path: Path) -> None:
     second = SqliteStore(path)
     assert second.documents(JOB, ["a.txt"]).keys() == {"a.txt"}
     second.close()
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["closed", "left by a process"])
+def test_reading_only_leaves_no_trace_and_sees_everything(path: Path, log: bool) -> None:
+    path = path.with_name("odd name?#%20.db")
+    first = SqliteStore(path)
+    first.swap_documents([document()])
+    if not log:
+        first.close()
+    before = {each.name: each.stat().st_size for each in path.parent.iterdir()}
+    assert len(before) == (3 if log else 1)
+    with closing(SqliteStore(path, read_only=True)) as reading:
+        assert reading.documents(JOB, ["a.txt"]).keys() == {"a.txt"}
+        with pytest.raises(StoreUnavailable, match="may not be written"):
+            reading.swap_documents([document("b.txt")])
+        assert {each.name: each.stat().st_size for each in path.parent.iterdir()} == before
+    if log:
+        first.close()
 
 
 def test_state_in_memory_needs_no_file() -> None:
@@ -211,22 +228,18 @@ def test_what_is_asked_often_is_found_by_an_index_that_history_does_not_fill(
         assert f"INDEX {index}" in step[3]
 
 
-def test_ten_thousand_swaps_take_a_fraction_of_a_second(store: SqliteStore) -> None:
+def test_ten_thousand_swaps_in_one_call_are_all_made(store: SqliteStore) -> None:
     documents = [document(f"department/2026/file-{place:06d}.txt") for place in range(10_000)]
     assert store.swap_documents(documents) == set()
     read = list(store.all_documents(JOB))
     for status in (DocumentStatus.IN_BATCH, DocumentStatus.REPORTED):
-        before = process_time()
         lost = store.swap_documents([replace(each, status=status) for each in read])
-        assert process_time() - before < 1  # measured: 0.1
         assert lost == set()
         read = list(store.all_documents(JOB))
     assert store.count(JOB) == {"": {DocumentStatus.REPORTED: 10_000}}
 
 
-def test_the_list_of_a_full_batch_is_saved_and_read_in_a_moment(store: SqliteStore) -> None:
+def test_the_list_of_a_full_batch_comes_back_as_it_was(store: SqliteStore) -> None:
     listed = members(100_000)
-    before = process_time()
     store.plan(batch(), listed)
     assert store.members(BatchId("b")) == listed
-    assert process_time() - before < 5  # measured: 0.1

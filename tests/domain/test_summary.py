@@ -69,6 +69,17 @@ def test_the_days_between_two_runs_are_no_time_spent() -> None:
     assert found.finished_at == later + timedelta(minutes=2)
 
 
+def test_nothing_is_finished_as_long_as_something_is_open() -> None:
+    assert summary().finished_at == NOW + timedelta(minutes=5)
+    assert summary(live=True).finished_at is None
+    done = batch(BatchStatus.COLLECTED, collected_at=NOW)
+    for status in (DocumentStatus.WAITING, DocumentStatus.IN_BATCH):
+        counts = {"x": {DocumentStatus.REPORTED: 2}, "y": {status: 1}}
+        found = summarize(job=JobName("legal"), documents=counts, batches=[done], now=NOW)
+        assert found.finished_at is None
+        assert json.loads(render_summary(found))["finished_at"] is None
+
+
 def test_the_file_holds_exact_amounts_both_prices_and_every_batch() -> None:
     found = json.loads(render_summary(summary(live=True)), parse_float=Decimal)
     assert found["documents"]["total"] == 6

@@ -249,6 +249,7 @@ def cloud(endpoint: str, provider: Running) -> Iterator[Cloud]:
             for use in ("uploads", "collects")
         )
         patch.setenv("DOCMILL_COLLECT_QUEUE_URL", collects)
+        patch.setenv("DOCMILL_UPLOAD_QUEUE_URL", uploads)
         asked = sqs.get_queue_attributes(QueueUrl=uploads, AttributeNames=["QueueArn"])
         s3.put_bucket_notification_configuration(
             Bucket=f"{name}-input",

@@ -17,6 +17,7 @@ from handlers.cli import commands
 from handlers.events import changed_keys, sqs_records
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
+from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.wiring.aws import home
 from tests.handlers.aws_home import (
@@ -162,6 +163,7 @@ def run_on_laptop(folder: Path, out: Path) -> int:
         group_by=None,
         poll_interval=0.05,
         max_attempts=None,
+        max_cost=None,
         wait=True,
         simulate=False,
         yes=True,
@@ -398,3 +400,12 @@ def test_timers_take_the_schedulers_event(aws: Cloud, timer: ModuleType) -> None
     counts = timer.handler(load("scheduler-tick.json"), aws.invocation)
     assert counts
     assert not any(counts.values())
+
+
+def test_a_manifest_too_long_for_an_invocation_is_gone_on_with_by_the_next(aws: Cloud) -> None:
+    rows = "".join(f'{{"id": "row-{n:04d}", "text": "about {n}"}}\n' for n in range(1200))
+    aws.upload({f"{JOB}/rows.jsonl": rows.encode()})
+    aws.invocation.remaining_ms = 0
+    assert aws.take_uploads() == []
+    known = home().store.count(JobName(JOB))
+    assert known == {"": {DocumentStatus.WAITING: 1200}}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.cli.display import _SENTENCES, sentence
+from handlers.cli.wording import SENTENCES, sentence
 from shared.adapters.simulator.faults import Call, Fault
 from tests.handlers.cli.command import Docmill, Provider, line_with, reports
 
@@ -93,9 +93,9 @@ def test_what_holds_the_job_steers_nothing(
         assert not STEERS.search(text)
 
 
-@pytest.mark.parametrize("event", sorted(_SENTENCES))
+@pytest.mark.parametrize("event", sorted(SENTENCES))
 def test_no_fact_of_any_event_steers(event: str) -> None:
-    facts = dict.fromkeys(re.findall(r"{(\w+)", _SENTENCES[event]), ATTACK)
+    facts = dict.fromkeys(re.findall(r"{(\w+)", SENTENCES[event]), ATTACK)
     told = sentence(event, dict(facts))
     assert told is not None
     assert not STEERS.search(told)

@@ -39,8 +39,40 @@ def test_an_output_that_would_feed_the_input_is_refused() -> None:
         Settings.from_env({"DOCMILL_INPUT_BUCKET": "b", "DOCMILL_OUTPUT_BUCKET": "b"})
 
 
-def test_neither_the_key_nor_a_gateways_password_is_shown() -> None:
+def test_neither_the_key_nor_a_secret_in_a_gateways_address_is_shown() -> None:
     settings = Settings.from_env(
-        {"ANTHROPIC_API_KEY": "canary", "ANTHROPIC_BASE_URL": "https://me:canary@gateway"}
+        {"ANTHROPIC_API_KEY": "canary", "ANTHROPIC_BASE_URL": "https://gateway/canary/"}
     )
     assert "canary" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("notaurl", "ftp://x", "api.anthropic.com", "http://", "https:///v1", "http://[::1"),
+        *("http://me:canary@host", "https://canary@host/v1", "http://host:99999", "http://host:x"),
+        *("http://ho st", " http://host", "http://host\n", "http://host/\x00", "http://host/?a=b"),
+    ],
+)  # fmt: skip
+def test_an_address_that_no_call_could_reach_is_refused_without_being_repeated(
+    address: str,
+) -> None:
+    with pytest.raises(InvalidSettings, match="ANTHROPIC_BASE_URL") as caught:
+        Settings.from_env({"ANTHROPIC_BASE_URL": address})
+    assert "canary" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "http://127.0.0.1:8377", "https://gateway.example/anthropic/", "http://[::1]:80"],
+)
+def test_any_address_that_a_path_can_be_added_to_is_taken(address: str) -> None:
+    assert Settings.from_env({"ANTHROPIC_BASE_URL": address}).base_url == address
+
+
+@pytest.mark.parametrize("key", ["canary x", "canary\n", "canaryé", "canary\x7f"])
+def test_a_key_that_can_not_be_sent_is_refused_without_being_repeated(key: str) -> None:
+    with pytest.raises(InvalidSettings, match="ANTHROPIC_API_KEY holds") as caught:
+        Settings.from_env({"ANTHROPIC_API_KEY": key})
+    assert "canary" not in str(caught.value)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from shared.ports.blobs import (
     Blob,
@@ -15,7 +16,12 @@ from shared.ports.blobs import (
     Unlisted,
 )
 from tests.world.gate import Gate
-from tests.world.weather import BLOB_FAULTS, BLOB_READ_FAULTS, BLOB_WRITE_FAULTS
+from tests.world.weather import (
+    BLOB_FAULTS,
+    BLOB_OVERWRITE_FAULTS,
+    BLOB_READ_FAULTS,
+    BLOB_WRITE_FAULTS,
+)
 
 _PIECE = 64
 
@@ -30,40 +36,43 @@ class MemoryBlobs:
 
     clock: Callable[[], datetime]
     by_upload: bool = False
-    _held: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
+    _held: dict[str, tuple[bytes, Blob]] = field(default_factory=dict)
 
     def shown(self, key: str) -> str:
         return f"bucket/{key}"
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         found = sorted(key for key in self._held if key.startswith(prefix) and key > after)
-        return iter([self.stat(key) for key in found])
+        return iter([self._held[key][1] for key in found])
 
     def exists(self, key: str) -> bool:
         return key in self._held
 
     def stat(self, key: str) -> Blob:
-        data = self.read(key)
-        return Blob(key=key, size=len(data), etag=self._etag(key), modified=self._held[key][1])
+        return self._found(key)[1]
 
     def read(self, key: str) -> bytes:
-        if key not in self._held:
-            raise BlobNotFound(f"{key} is not there")
-        return self._held[key][0]
+        return self._found(key)[0]
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
-        for key in keys:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
+        for key, etag in zip(keys, etags or [""] * len(keys), strict=True):
             try:
-                yield self.read(key)
+                data = self.read(key)
             except BlobError as error:
                 yield error
+                continue
+            changed = etag and self.stat(key).etag != etag
+            yield BlobChanged(f"{key} has changed") if changed else data
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         at = offset
         while True:
-            data = self.read(key)
-            if etag is not None and self._etag(key) != etag:
+            data, blob = self._found(key)
+            if etag is not None and blob.etag != etag:
                 raise BlobChanged(f"{key} has changed")
+            etag = blob.etag
             piece = data[at : at + _PIECE]
             if not piece:
                 return
@@ -72,7 +81,10 @@ class MemoryBlobs:
 
     def write_many(self, items: Iterable[tuple[str, bytes]]) -> None:
         for key, data in items:
-            self._held[key] = (data, self.clock())
+            now = self.clock()
+            salt = now.isoformat().encode() if self.by_upload else b""
+            etag = hashlib.blake2b(data + salt, digest_size=8).hexdigest()
+            self._held[key] = (data, Blob(key=key, size=len(data), etag=etag, modified=now))
 
     def write_stream(self, key: str, pieces: Iterable[bytes]) -> None:
         self.write_many([(key, b"".join(pieces))])
@@ -80,10 +92,11 @@ class MemoryBlobs:
     def delete(self, key: str) -> None:
         self._held.pop(key, None)
 
-    def _etag(self, key: str) -> str:
-        data, came = self._held[key]
-        upload = came.isoformat().encode() if self.by_upload else b""
-        return hashlib.blake2b(data + upload, digest_size=8).hexdigest()
+    def _found(self, key: str) -> tuple[bytes, Blob]:
+        try:
+            return self._held[key]
+        except KeyError:
+            raise BlobNotFound(f"{key} is not there") from None
 
 
 def _nothing(key: str, data: bytes) -> None:
@@ -123,17 +136,19 @@ class FaultyBlobs:
     def read(self, key: str) -> bytes:
         return self.gate.call(f"{self.name}.read", BLOB_FAULTS, lambda: self.inner.read(key), key)
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
-        for key in keys:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
+        for key, etag in zip(keys, etags or [""] * len(keys), strict=True):
             try:
                 yield self.gate.call(
-                    f"{self.name}.read_many",
-                    BLOB_READ_FAULTS,
-                    lambda key=key: self.inner.read(key),  # type: ignore[misc]  # mypy doesn't infer a default
-                    key,
+                    f"{self.name}.read_many", BLOB_READ_FAULTS, partial(self._one, key, etag), key
                 )
             except BlobError as error:
                 yield error
+
+    def _one(self, key: str, etag: str) -> bytes | BlobError:
+        return next(iter(self.inner.read_many([key], etags=[etag])))
 
     def chunks(self, key: str, *, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         pieces = self.inner.chunks(key, etag=etag, offset=offset)
@@ -157,7 +172,7 @@ class FaultyBlobs:
             self.inner.write_many([(key, data)])
             self.watch(key, data)
 
-        faults = BLOB_WRITE_FAULTS if key.endswith(".md") else BLOB_FAULTS
+        faults = BLOB_WRITE_FAULTS if key.endswith(".md") else BLOB_OVERWRITE_FAULTS
         try:
             self.gate.call(f"{self.name}.write", faults, effect, key, data)
         except BlobUnreadable:

@@ -3,18 +3,23 @@
 They do what those in `handlers/` do, over ports that pass the gate.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app.collect import Collected, collect
-from shared.app.control import cancel, requeue
+from shared.app.control import cancel, requeue, requeue_unsent
 from shared.app.deps import Deps
+from shared.app.drive import CredentialsRefused, drive
+from shared.app.gone import forget_gone
+from shared.app.intake import take_in
 from shared.app.poll import poll
 from shared.app.publish import publish
 from shared.app.reconcile import reconcile
+from shared.app.sightings import is_document, sightings_of
 from shared.app.submit import submit
 from shared.app.uploads import Upload, take_upload
+from shared.domain.document import Sighting
 from shared.domain.ids import BatchId, JobName
 from shared.ports.blobs import BlobError
 from shared.ports.store import StaleWrite, StoreUnavailable
@@ -22,8 +27,8 @@ from tests.world.gate import Gate
 from tests.world.runs import run_alone
 from tests.world.weather import QUEUE_FAULTS
 
-PASSING = (BlobError, StaleWrite, StoreUnavailable)
-"""What a handler's own retry mends: the message comes back, or the next tick does it."""
+PASSING = (BlobError, CredentialsRefused, StaleWrite, StoreUnavailable)
+"""What a further try mends: the message comes back, the next tick does it, a person starts anew."""
 
 LIVES = {
     "intake": timedelta(seconds=300),
@@ -33,8 +38,9 @@ LIVES = {
     "reconcile": timedelta(seconds=280),
     "retry": timedelta(seconds=300),
     "cancel": timedelta(seconds=300),
+    "drive": timedelta(days=100),
 }
-"""Time-outs as in infra/template.yaml; the last two are a person's commands."""
+"""Time-outs as in infra/template.yaml; the last three are a person's commands."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +51,21 @@ class Invocation:
     gate: Gate
     ask_to_collect: Callable[[BatchId], None]
     until: datetime
+
+    def drive(self, job: JobName, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """The laptop's run, from the walk through the input to the summary."""
+        forget_gone(self.deps, job)
+        requeue_unsent(self.deps, job)
+        taken = take_in(self.deps, job, self._walked(job), ready=True)
+        self.gate.tell("took in", taken)
+        run_alone(drive(self.deps, sleep=sleep))
+        publish(self.deps, job)
+
+    def _walked(self, job: JobName) -> Iterator[Sighting]:
+        prefix, recipe = f"{job}/", self.deps.recipe(job)
+        for found in self.deps.documents.list(prefix):
+            if is_document(path := found.key.removeprefix(prefix)):
+                yield from sightings_of(self.deps.documents, found, path, recipe=recipe)
 
     def intake(self, keys: list[str], failed: list[str]) -> None:
         """Take in each; those that failed come back."""

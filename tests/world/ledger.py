@@ -26,7 +26,7 @@ def marked(key: str, version: int) -> str:
 @dataclass(slots=True, kw_only=True)
 class Accepted:
     """One request that the provider took. `forgiven`: it may be paid for again, as a person asked
-    for that, or its document was another in between."""
+    for that (`asked_again`), or its document was another in between."""
 
     number: int
     custom_id: str
@@ -36,6 +36,7 @@ class Accepted:
     batch: SimulatedBatch
     row: Row
     forgiven: bool = False
+    asked_again: bool = False
 
     @property
     def name(self) -> str:
@@ -99,3 +100,4 @@ class Ledger:
         for accepted in self.by_key.get(key, ()):
             if version is None or accepted.version == version:
                 accepted.forgiven = True
+                accepted.asked_again |= version is None

@@ -161,7 +161,7 @@ def no_lease(patch: pytest.MonkeyPatch) -> None:
 
 def claims_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     """A document is sent though another batch claimed it meanwhile."""
-    patch.setattr(submit, "_claim", lambda _deps, _batch, plan: Bitmap(bytes(plan.excluded)))
+    patch.setattr(submit, "claim", lambda _deps, _batch, plan: Bitmap(bytes(plan.excluded)))
 
 
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from shared.ports.blobs import BlobNotFound, Blobs
 from tests.world.ledger import Ledger, marked
@@ -19,7 +20,7 @@ max_tokens: 1000
 max_wait: {wait}
 group_by: {group_by}
 max_attempts: {attempts}
----
+{limit}---
 {wording}
 
 ## Risks
@@ -27,13 +28,17 @@ max_attempts: {attempts}
 {{{{ document.text }}}}
 """
 _NO_RECIPE = "---\nmodel: claude-opus-4-6\nmax_tokens: many\n---\n{{ document.text }}\n"
+_LIMITS = (None, None, None, Decimal("0.03"), Decimal("0.09"))
+"""Of a document here a request may cost 0.016 dollars, and costs a tenth."""
+
 _MANIFEST = "rows.jsonl"
 
 
 @dataclass(slots=True, kw_only=True)
 class People:
     """`put_event` says to the world that a key was written. `versions` is what lies where now:
-    for a document's name, `<job>/<path>`, the number its text carries."""
+    for a document's name, `<job>/<path>`, the number its text carries, `limits` what its recipes
+    ever let a job cost."""
 
     rng: random.Random
     bucket: Blobs
@@ -46,6 +51,7 @@ class People:
     deleted: set[str] = field(default_factory=set)
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
 
@@ -65,7 +71,10 @@ class People:
             group_by=rng.choice(("folder", "folder", "none")),
             attempts=rng.choice((1, 2, 3)),
             wording=rng.choice(("Review this.", "Assess this.")),
+            limit="" if (dollars := rng.choice(_LIMITS)) is None else f"max_cost: {dollars}\n",
         )
+        if usable:
+            self.limits.setdefault(job, []).append(dollars)
         self._put(f"{job}/_recipe.md", text if usable else _NO_RECIPE)
 
     def put_new(self) -> None:

@@ -6,16 +6,18 @@ The provider's side is judged by the ledger alone, docmill's by what it wrote.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName
+from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
 
-UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
-_HOLDING = UNANSWERED | {BatchStatus.IN_PROGRESS}
+_UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
+_HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _LOST = "result_missing"
 
@@ -41,10 +43,7 @@ class Rules:
     """`off` are rules that aren't looked at, so that a test can show what the others see.
 
     `etags` says which version of which document people put under which etag, `latest` which etag
-    came last. `torn` are documents of which another version was sent than was seen, because it
-    changed between the event and the reading. docmill doesn't notice that (a known gap), so of
-    these neither is asked: that the same content isn't paid for once more, and that the last
-    report is of the last version.
+    came last.
     """
 
     mirror: Mirror
@@ -54,8 +53,8 @@ class Rules:
     broken: Broken | None = None
     reports: dict[str, Written] = field(default_factory=dict)
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
+    limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
-    torn: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
 
     def blame(self, rule: str, facts: str) -> None:
@@ -117,7 +116,7 @@ class Rules:
         now = self.clock()
         ours = self.mirror.batches.get(taken[0].ours)
         sent = {m.custom_id for m in self.mirror.sent(ours)} if ours else set()
-        if ours is None or ours.status not in UNANSWERED:
+        if ours is None or ours.status not in _UNANSWERED:
             status = "unknown" if ours is None else ours.status
             self.blame(
                 "intent before effect",
@@ -125,10 +124,12 @@ class Rules:
             )
         elif sent != {each.custom_id for each in taken}:
             self.blame("intent before effect", f"{ours.id} was sent with another list than saved")
+        else:
+            self._costs(ours)
         for each in taken:
-            self._see_if_torn(each)
+            self._sent(each)
             report = self.reports.get(each.key)
-            if report and report.by.version == each.version and each.key not in self.torn:
+            if report and report.by.version == each.version and not report.by.asked_again:
                 facts = f"{each.name} has its report, from {report.by.name}"
                 self.blame("nothing is paid for twice", facts)
             for other in self.ledger.by_key[each.key]:
@@ -139,7 +140,20 @@ class Rules:
                 if other.version == each.version and self._is_paid_for_good(other, now):
                     self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
 
-    def _see_if_torn(self, each: Accepted) -> None:
+    def _costs(self, ours: Batch) -> None:
+        """A job never costs more than any of its recipes ever allowed; a plan costs nothing yet."""
+        limits = self.limits.get(ours.job, [None])
+        taken = committed(
+            each
+            for each in self.mirror.batches.values()
+            if each.job == ours.job and each.status is not BatchStatus.PLANNED
+        )
+        most = max((each for each in limits if each is not None), default=Decimal(0))
+        if None not in limits and taken > most:
+            self.blame("max_cost is kept", f"{ours.job} may cost {taken}, and {most} was allowed")
+
+    def _sent(self, each: Accepted) -> None:
+        """What is sent of a document is the version that was seen."""
         job, _, path = each.key.partition("/")
         document = self.mirror.documents.get((JobName(job), path))
         if document is None:
@@ -148,8 +162,8 @@ class Rules:
         if self.latest.get(each.key, document.content.etag) != document.content.etag:
             each.forgiven = True
         if seen != each.version:
-            each.forgiven = True
-            self.torn.add(each.key)
+            facts = f"{each.name} is version {each.version}, and version {seen} was seen"
+            self.blame("what is sent is what was seen", facts)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
         """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""

@@ -3,13 +3,14 @@
 import os
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
 
 from tests.world.days import live
+from tests.world.laptop import live_on_laptop
 from tests.world.pages import small_pages
 from tests.world.weather import Fault
 from tests.world.world import World
@@ -22,6 +23,7 @@ class Result:
     """What one world came to, or many of them together. `broken`: seed, rule and facts."""
 
     seeds: int = 0
+    laptops: int = 0
     calls: int = 0
     runs: int = 0
     documents: Counter[str] = field(default_factory=Counter)
@@ -34,6 +36,7 @@ class Result:
     def add(self, other: "Result") -> None:
         """Add another's numbers to these."""
         self.seeds += other.seeds
+        self.laptops += other.laptops
         self.calls += other.calls
         self.runs += other.runs
         self.documents += other.documents
@@ -49,7 +52,7 @@ def lived(world: World) -> Result:
     broken: list[tuple[int, str, str]] = []
     with small_pages():
         try:
-            live(world)
+            (live_on_laptop if world.on_laptop else live)(world)
         except Exception:  # noqa: BLE001 - told with its seed, so that it can be replayed
             world.tell("world", "failed", traceback.format_exc())
             broken.append((world.seed, "the world itself works", traceback.format_exc(limit=-3)))
@@ -58,6 +61,7 @@ def lived(world: World) -> Result:
     mirror = world.stage.mirror
     return Result(
         seeds=1,
+        laptops=int(world.on_laptop),
         calls=world.stage.calls,
         runs=world.begun,
         documents=Counter(document.status.value for document in mirror.documents.values()),
@@ -77,12 +81,14 @@ def run_seeds(seeds: Iterable[int]) -> Result:
     return total
 
 
-def run_on_all_cores(seeds: range) -> Iterator[Result]:
+def run_on_all_cores(
+    seeds: range, run: Callable[[Iterable[int]], Result] = run_seeds
+) -> Iterator[Result]:
     """The same on every core; results as they come."""
     numbers = iter(seeds)
     chunks = iter(lambda: list(islice(numbers, _CHUNK)), [])
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(run_seeds, chunks)
+        yield from pool.map(run, chunks)
 
 
 def told(seed: int) -> tuple[str, Result]:

@@ -11,7 +11,7 @@ _MOST_NAMED = 20
 def table(result: Result, seconds: float) -> str:
     """All numbers, and every violation with how to replay it."""
     lines = [
-        _row("seeds", result.seeds),
+        _row("seeds", result.seeds, {"on a laptop": result.laptops}),
         _row("seeds per second", round(result.seeds / max(seconds, 1e-9), 1)),
         _row("runs of use cases", result.runs),
         _row("calls on ports", result.calls),

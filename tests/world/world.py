@@ -40,6 +40,7 @@ _INDEX_LAG = timedelta(seconds=60)
 """What the home on AWS assumes; this world's index lags for less."""
 
 _ETAGS_BY_UPLOAD = 0.3
+_LAPTOPS = 0.25
 _MARGIN = timedelta(seconds=20)
 _SPOOL = Path(tempfile.gettempdir())
 
@@ -83,6 +84,7 @@ class World:
     seed: int
     wanted: bool = False
     off: frozenset[str] = frozenset()
+    most_steps: int = 10_000
     make_home: Callable[[Callable[[], datetime]], Home] | None = None
     now: datetime = START
     runs: list[Run] = field(default_factory=list)
@@ -98,6 +100,7 @@ class World:
     provider: Provider = field(init=False)
     policy: Policy = field(init=False)
     begun: int = 0
+    on_laptop: bool = False
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,7 +119,10 @@ class World:
             clock=self.clock,
         )
         self.provider = Provider(simulator=simulator, stage=self.stage)
-        by_upload = rng.random() < _ETAGS_BY_UPLOAD
+        self.on_laptop = self.make_home is None and rng.random() < _LAPTOPS
+        if self.on_laptop:
+            self.weather.index_lag, self.weather.by_item = timedelta(0), False
+        by_upload = rng.random() < _ETAGS_BY_UPLOAD and not self.on_laptop
         make_home = self.make_home or partial(in_memory, by_upload=by_upload)
         self.home = make_home(self.clock)
         self.store = self.home.store
@@ -129,12 +135,13 @@ class World:
             ledger=ledger,
             put_event=self._event,
             tell=partial(self.tell, "people"),
-            jobs=("legal", "hr")[: rng.randint(1, 2)],
+            jobs=("legal", "hr")[: 1 if self.on_laptop else rng.randint(1, 2)],
             etags=self.stage.rules.etags,
             latest=self.stage.rules.latest,
+            limits=self.stage.rules.limits,
         )
         self.policy = Policy(
-            index_lag=_INDEX_LAG,
+            index_lag=timedelta(0) if self.on_laptop else _INDEX_LAG,
             max_batch_requests=rng.choice((2, 3, 100)),
             reports_by_job=True,
         )
@@ -157,7 +164,7 @@ class World:
         self._numbers[kind] = number = self._numbers.get(kind, 0) + 1
         self.begun += 1
         skew = self.weather.skew
-        life = min(LIVES[kind], self.weather.longest_life)
+        life = LIVES[kind] if self.on_laptop else min(LIVES[kind], self.weather.longest_life)
         invoke = partial(self._invoke, work=work, back=back, kind=kind)
         run = Run(
             f"{kind}-{number}",
@@ -231,6 +238,8 @@ class World:
 
     def _event(self, key: str) -> None:
         weather = self.weather
+        if self.on_laptop:
+            return
         if weather.strikes(Fault.EVENT_LOST):
             self.tell("queue", "lost the event of", key, fault=Fault.EVENT_LOST)
             return

@@ -1,17 +1,19 @@
 """The real command, as a process or in this one, and the provider that it talks to."""
 
 import contextlib
+import ctypes
 import io
 import json
 import os
-import signal
+import pty
+import select
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +31,8 @@ from shared.adapters.simulator.server import Running
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 30.0
 _BATCHES = "/v1/messages/batches"
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class Held:
 
     taken: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -72,14 +77,18 @@ class Provider:
         """How often each document is in a batch, by the name in its custom_id: what is paid for."""
         self.running.clock.advance(3600)
         counts: Counter[str] = Counter()
-        for batch in json.loads(self._get(f"{_BATCHES}?limit=1000"))["data"]:
+        for batch in self._listed():
             for line in self._get(f"{_BATCHES}/{batch['id']}/results").splitlines():
                 counts[json.loads(line)["custom_id"].rsplit("-", 2)[0]] += 1
         return counts
 
     def batches(self) -> int:
         """How many batches were ever created."""
-        return len(json.loads(self._get(f"{_BATCHES}?limit=1000"))["data"])
+        return len(self._listed())
+
+    def in_progress(self) -> int:
+        """How many batches have not ended."""
+        return sum(batch["processing_status"] == "in_progress" for batch in self._listed())
 
     @contextmanager
     def holding(self, call: Call) -> Iterator[Held]:
@@ -90,6 +99,10 @@ class Provider:
         finally:
             self.held.pop(call, None)
             held.go_on.set()
+
+    def _listed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self._get(f"{_BATCHES}?limit=1000"))["data"]
+        return found
 
     def _get(self, path: str) -> bytes:
         request = urllib.request.Request(
@@ -111,7 +124,8 @@ def watch(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
         held = provider.held.pop(_call(request), None)
         if held is not None:
             held.taken.set()
-            held.go_on.wait(PATIENCE_S)
+            held.go_on.wait(2 * PATIENCE_S)  # longer than anybody waits for who should not wait
+            held.answered.set()
         return response
 
     monkeypatch.setattr(Simulator, "apply", held_apply)
@@ -135,7 +149,6 @@ class Docmill:
     def __call__(self, *words: object, **environment: str) -> Ended:
         """Run `main` here, with its output caught."""
         out, err = io.StringIO(), io.StringIO()
-        handler = signal.getsignal(signal.SIGINT)
         status: object = 0
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["docmill", *map(str, words)])
@@ -148,8 +161,6 @@ class Docmill:
                     main()
             except SystemExit as ended:
                 status = ended.code
-            finally:
-                signal.signal(signal.SIGINT, handler)
         assert isinstance(status, int)
         return Ended(status=status, out=out.getvalue(), err=err.getvalue())
 
@@ -166,7 +177,7 @@ class Docmill:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             preexec_fn=before,  # noqa: PLW1509 - limits of the child alone; it starts no thread
         )
         with process:
@@ -176,11 +187,54 @@ class Docmill:
                 process.kill()
 
     def alone(
-        self, *words: object, before: Callable[[], None] | None = None, **environment: str
+        self,
+        *words: object,
+        before: Callable[[], None] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Ended:
         """Run a process to its end."""
-        with self.start(*words, before=before, **environment) as process:
+        with self.start(*words, before=before, **(environment or {})) as process:
             return ended(process)
+
+    def at_terminal(self, *words: object, answers: Mapping[str, str]) -> tuple[str, int]:
+        """Run a process at a terminal to its end: what its screen was sent, and the exit status.
+
+        Each answer is typed once its question is there.
+        """
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith("ANTHROPIC_")}
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "handlers.cli.main", *map(str, words)],
+            cwd=ROOT,
+            env=inherited | self.environment | {"TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        screen = b""
+        waiting = dict(answers)
+        try:
+            while select.select([ours], [], [], PATIENCE_S)[0]:
+                try:
+                    screen += os.read(ours, 65536)
+                except OSError:  # how a terminal ends on Linux
+                    break
+                for question in [q for q in waiting if q.encode() in screen]:
+                    os.write(ours, waiting.pop(question).encode())
+            return screen.decode(), process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait(PATIENCE_S)
+            os.close(ours)
+
+
+def obey_permissions() -> None:
+    """Let root be bound by permissions, too, once the next program is started."""
+    prctl = ctypes.CDLL(None).prctl
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def ended(process: "subprocess.Popen[str]") -> Ended:

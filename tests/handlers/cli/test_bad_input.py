@@ -1,6 +1,5 @@
 """What a user or a machine can get wrong: a clear line each, nothing lost, no traceback."""
 
-import ctypes
 import json
 import os
 import random
@@ -18,14 +17,13 @@ from tests.handlers.cli.command import (
     Docmill,
     Provider,
     failures,
+    obey_permissions,
     reports,
     write_documents,
 )
 
 PROMPT = "Review it.\n\n{{ document.text }}\n"
 HEAD = "model: claude-opus-4-6\nmax_tokens: 1000\n"
-_PR_CAPBSET_DROP = 24
-_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 
 
 @pytest.fixture
@@ -39,13 +37,6 @@ def run(tmp_path: Path, recipe: object) -> tuple[object, ...]:
     """A run from `in` to `out`."""
     where = ("run", tmp_path / "in", "--out", tmp_path / "out", "--recipe", recipe)
     return (*where, "--poll-interval", "0.05")
-
-
-def _obey_permissions() -> None:
-    """Let root be bound by permissions, too, once the next program is started."""
-    prctl = ctypes.CDLL(None).prctl
-    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
-        prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
@@ -75,7 +66,7 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
         json.dumps({"id": "last", "text": "end"}),
     ]
     (folder / "rows.jsonl").write_text("\n".join(rows) + "\n")
-    done = docmill.alone(*run(tmp_path, recipe), before=_obey_permissions)
+    done = docmill.alone(*run(tmp_path, recipe), before=obey_permissions)
     assert (done.status, done.err) == (1, "")
     assert reports(out) == {
         "doc-000.txt.md",
@@ -180,6 +171,21 @@ def test_a_recipes_mistake_is_named_before_anything_is_spent(  # noqa: PLR0917 -
     assert "review.md" in done.said
     assert expected in done.said
     assert provider.batches() == 0
+
+
+def test_how_to_change_a_recipe_that_is_not_the_users_is_said(
+    tmp_path: Path, docmill: Docmill
+) -> None:
+    write_documents(tmp_path / "in", 1)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", "--model", "claude-haiku-4-5")
+    done = docmill(*command)
+    assert done.status == 2
+    assert "lower max_tokens to 64,000" in done.said
+    assert "docmill recipes show project-analysis > mine.md" in done.said
+    mine = tmp_path / "mine.md"
+    text = docmill("recipes", "show", "project-analysis").out
+    mine.write_text(text.replace("max_tokens: 300000", "max_tokens: 64000"))
+    assert docmill(*command, "--recipe", mine, "--poll-interval", "0.05").status == 0
 
 
 def test_a_csv_without_a_column_that_the_prompt_needs_fails_as_a_whole(

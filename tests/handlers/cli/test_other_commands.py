@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import pytest
 from handlers.cli.main import cli
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Faults
+from shared.adapters.simulator.server import running_simulator
 from tests.handlers.cli.command import (
     ROOT,
     Docmill,
@@ -67,14 +69,16 @@ def test_retry_takes_up_what_may_succeed_and_all_takes_up_the_rest(
     provider.running.simulator.faults = Faults(error_rate=1.0, error_type="invalid_request_error")
     done = docmill("retry", out)
     assert done.status == 1
-    assert "20 failed documents wait again" in done.out
+    assert "20 failed documents to be tried again" in done.out
     assert {line["type"] for line in failures(out)} == {"invalid_request_error"}
     assert not any(line["retryable"] for line in failures(out))
     provider.running.simulator.faults = Faults()
     before = provider.batches()
     assert docmill("retry", out).status == 1
     assert provider.batches() == before
-    assert docmill("retry", out, "--all", "--json").status == 0
+    last = docmill("retry", out, "--all", "--json")
+    assert last.status == 0
+    assert [e["documents"] for e in last.events if e["event"] == "requeued"] == [20]
     assert failures(out) == []
     assert len(reports(out)) == 20
 
@@ -88,7 +92,7 @@ def test_cancel_collects_what_is_finished_and_retry_takes_up_the_rest(
     provider.running.clock.advance(300)
     done = docmill("cancel", out)
     assert done.status == 1
-    assert "1 batches asked to stop" in done.out
+    assert "1 batch asked to stop" in done.out
     finished = len(reports(out))
     assert 0 < finished < 20
     assert summary(out)["documents"]["failed"] == 20 - finished
@@ -144,6 +148,28 @@ def test_simulate_says_that_a_port_is_taken() -> None:
         done = Docmill({})("simulate", "--port", taken.getsockname()[1])
     assert done.status == 2
     assert "can't be used" in done.said
+
+
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_simulate_says_that_its_state_is_no_folder(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "file").write_text("")
+    state = tmp_path / "file" / inside
+    done = Docmill({})("simulate", "--port", "0", "--state", state)
+    assert done.status == 2
+    assert f"--state {state} can't be used" in done.said
+
+
+def test_the_controls_of_the_simulator_are_where_its_help_says() -> None:
+    told = " ".join(Docmill({})("simulate", "--help").out.split())
+    controls = re.findall(r"/_simulator/\w+", told)
+    [faults, advance] = re.findall(r"\{.*?\}", told)
+    with running_simulator() as running:
+        for path, body in zip(controls, (faults, advance), strict=True):
+            request = urllib.request.Request(running.base_url + path, data=body.encode())
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert answer.status == 200
+        assert running.simulator.faults.error_rate == 0.1
+        assert running.clock.ahead == timedelta(seconds=3600)
 
 
 def test_without_a_command_the_help_is_shown_as_it_is() -> None:

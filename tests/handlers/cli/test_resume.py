@@ -1,7 +1,6 @@
 """Stopped, interrupted and killed at any moment: nothing is lost or requested twice."""
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from shared.adapters.simulator.faults import Call, Fault
 from shared.adapters.simulator.messages import Cut
 from tests.handlers.cli.command import (
+    PATIENCE_S,
     Docmill,
     Provider,
     ended,
@@ -74,10 +74,9 @@ def test_ctrl_c_leaves_at_once_and_only_one_run_at_a_time_may_work(
         assert second.status == 2
         assert "another docmill works on" in second.said
         process.send_signal(signal.SIGINT)
-        started = time.monotonic()
         done = ended(process)
-    assert time.monotonic() - started < 1
     assert done.status == 130
+    assert provider.in_progress() == 1, "it left although a batch is under way"
     assert "batches go on at the provider" in done.err
     assert "the same command resumes" in done.err
     provider.running.clock.advance(700)
@@ -89,11 +88,10 @@ def test_ctrl_c_does_not_wait_for_an_answer(
     tmp_path: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...]
 ) -> None:
     with docmill.start(*command) as process, provider.holding(Call.CREATE) as held:
-        assert held.taken.wait(20)
+        assert held.taken.wait(PATIENCE_S)
         process.send_signal(signal.SIGINT)
-        started = time.monotonic()
         done = ended(process)
-        assert time.monotonic() - started < 1
+        assert not held.answered.is_set(), "it left although there is no answer yet"
     assert done.status == 130
     assert docmill(*command).status == 0
     check_whole(tmp_path, provider)
@@ -104,9 +102,9 @@ def test_killed_while_it_waits_for_an_answer(
     tmp_path: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...], call: Call
 ) -> None:
     with provider.holding(call) as held, docmill.start(*command) as process:
-        assert held.taken.wait(20)
+        assert held.taken.wait(PATIENCE_S)
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     assert docmill(*command).status == 0
     check_whole(tmp_path, provider)
 
@@ -119,7 +117,7 @@ def test_killed_while_a_batch_is_in_doubt(
     with docmill.start(*command, DOCMILL_DOUBT_GRACE_S="60") as process:
         line_with(process, "no answer for batch")
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     provider.running.clock.advance(1)
     done = docmill(*command, DOCMILL_DOUBT_GRACE_S="0.3")
     assert done.status == 0
@@ -154,7 +152,7 @@ def test_killed_in_the_midst_of_its_own_work(
     with docmill.start(*command) as process:
         until(lambda: moment(out))
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
     assert docmill(*command).status == 0
     check_whole(tmp_path, provider, MANY)
 
@@ -168,9 +166,9 @@ def test_killed_again_and_again(
             provider.holding(Call.CREATE) as held,
             docmill.start(*command, DOCMILL_MAX_BATCH_REQUESTS="15") as process,
         ):
-            assert held.taken.wait(20)
+            assert held.taken.wait(PATIENCE_S)
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE_S)
     assert docmill(*command, DOCMILL_MAX_BATCH_REQUESTS="15").status == 0
     check_whole(tmp_path, provider)
     assert provider.batches() == 3

@@ -1,18 +1,21 @@
 """`docmill run` from documents to reports: what comes out, what is said, and with which status."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from shared.adapters.builtin import catalog
+from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Call, Fault
 from shared.domain.recipe import parse_recipe
 from tests.handlers.cli.command import (
     Docmill,
     Provider,
     failures,
+    line_with,
     reports,
     summary,
     write_documents,
@@ -142,8 +145,56 @@ def test_json_is_all_that_standard_output_holds(
     events = [event["event"] for event in done.events]
     for name in ("taken_in", "estimated", "batch_submitted", "batch_ended", "batch_collected"):
         assert name in events
-    assert events[-1] == "finished"
-    assert (done.events[-1]["reported"], done.events[-1]["failed"]) == (3, 1)
+    assert "note" not in events
+    first, last = done.events[0], done.events[-1]
+    times = [datetime.fromisoformat(event["at"]) for event in done.events]
+    assert times == sorted(times)
+    assert first | {"at": ""} == {
+        "event": "started",
+        "at": "",
+        "recipe": "review.md",
+        "model": "claude-opus-4-6",
+        "out": str(out),
+        "simulated": False,
+    }
+    assert (last["event"], last["exit_status"]) == ("finished", 1)
+    assert (last["reported"], last["failed"], last["requests_processing"]) == (3, 1, 0)
+    amounts = [v for event in done.events for name, v in event.items() if name.endswith("_usd")]
+    assert len(amounts) >= 4
+    assert all(isinstance(amount, float | int) and amount > 0 for amount in amounts[-1:])
+    assert not any(isinstance(amount, str) for amount in amounts)
+    assert last["cost_usd"] == summary(out)["cost_usd"]
+
+
+def test_lines_say_recipe_model_and_price_first_and_then_where_the_job_stands(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    write_documents(tmp_path / "in", 1)
+    provider.running.simulator.settings = SimulatorSettings(duration_s=600)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", *QUICK, recipe)
+    with docmill.start(*command) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        standing = line_with(process, "processing 1 of 1")
+    assert first.startswith("recipe review.md, claude-opus-4-6: 1 document, about ")
+    assert "0 waiting, 1 in batches (processing 1 of 1), 0 reported, 0 failed" in standing
+    again = docmill(*command, "--no-wait")
+    assert again.status == 3
+    assert "if each" not in again.out, "nothing waits to be submitted, so nothing is said of cost"
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n\n", 3), ("y\n", 0)])
+def test_on_a_terminal_the_price_is_asked_about_and_a_no_submits_nothing(  # noqa: PLR0917 - fixtures
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path, answer: str, status: int
+) -> None:
+    write_documents(tmp_path / "in", 2)
+    command = ("run", tmp_path / "in", "--out", tmp_path / "out", *QUICK, recipe)
+    screen, code = docmill.at_terminal(*command, answers={"Go on?": answer})
+    assert code == status
+    assert "recipe review.md, claude-opus-4-6: 2 documents" in " ".join(screen.split())
+    assert ("nothing was submitted" in screen) == (status == 3)
+    assert provider.batches() == (status == 0)
+    assert docmill(*command, "--yes").status == 0
 
 
 def test_simulated_reports_say_so_and_so_does_the_last_line(tmp_path: Path) -> None:
@@ -174,6 +225,22 @@ def test_no_key_is_one_line(tmp_path: Path) -> None:
     assert done.status == 2
     assert "ANTHROPIC_API_KEY is not set" in done.said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ANTHROPIC_API_KEY", "two words"), ("ANTHROPIC_BASE_URL", "notaurl")]
+)
+def test_what_can_not_be_called_is_told_before_anything_is_begun(
+    tmp_path: Path, docmill: Docmill, name: str, value: str
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 1)
+    command = ("run", folder, "--out", out, "--poll-interval", "0.05")
+    done = docmill(*command, **{name: value})
+    assert (done.status, done.out) == (2, "")
+    assert name in done.said
+    assert not out.exists()
+    assert docmill(*command, "--simulate", **{name: value}).status == 0, "it isn't called"
 
 
 def test_a_refused_key_is_one_line_and_loses_nothing(
@@ -247,11 +314,42 @@ def test_a_report_that_was_removed_is_told_and_made_again_by_retry(
     assert reports(out) == {"doc-000.txt.md", "doc-001.txt.md"}
 
 
-def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
-    with Docmill({}).start("recipes", "show", "project-analysis") as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.stderr is not None
-        said = process.stderr.read()
-        assert process.wait(30) == 3
-    assert said == ""
+def test_what_may_cost_too_much_is_held_by_name_and_released_by_more(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 2)
+    command = ("run", folder, "--out", out, "--recipe", recipe, "--poll-interval", "0.05")
+    done = docmill(*command, "--max-cost", "0.001")
+    assert done.status == 1
+    assert {line["path"]: line["type"] for line in failures(out)} == {
+        "doc-000.txt": "held_by_max_cost",
+        "doc-001.txt": "held_by_max_cost",
+    }
+    assert provider.requested() == {}
+    assert "raise max_cost" in done.out
+    assert docmill(*command, "--max-cost", "$5").status == 0
+    assert failures(out) == []
+
+
+@pytest.mark.parametrize("amount", ["much", "0", "-3", "nan", "1e99"])
+def test_a_limit_that_is_no_amount_is_wrong_use(
+    tmp_path: Path, docmill: Docmill, recipe: Path, amount: str
+) -> None:
+    folder = tmp_path / "in"
+    write_documents(folder, 1)
+    done = docmill("run", folder, "--out", tmp_path / "out", "--max-cost", amount)
+    assert done.status == 2
+    assert "no amount of US dollars" in done.said
+
+
+def test_reports_of_another_recipe_are_told_and_kept(
+    tmp_path: Path, docmill: Docmill, recipe: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_documents(folder, 1)
+    command = ("run", folder, "--out", out, "--recipe", recipe, "--poll-interval", "0.05")
+    assert docmill(*command).status == 0
+    done = docmill(*command, "--model", "claude-sonnet-5")
+    assert done.status == 0
+    assert "1 report made by another recipe or model" in done.out

@@ -1,0 +1,168 @@
+"""What is said to a person: events as sentences; amounts, times and counts as one reads them."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from shared.domain.document import DocumentStatus
+from shared.domain.estimate import Estimate
+from shared.domain.names import escaped
+from shared.domain.recipe import Recipe
+from shared.domain.summary import Summary
+from shared.wiring.laptop import utc_now
+
+NOTE = "note"
+"""An event for people only: it says in words what another says in numbers."""
+
+SENTENCES = {
+    "requeued": "{documents:failed document} to be tried again",
+    "cancel_asked": "{batches:batch} asked to stop; what is finished is collected",
+    "declined": "nothing was submitted",
+    "documents_held": "{documents:document} {message}",
+    "reports_of_another_recipe": "{reports:report} made by another recipe or model: kept as it is; "
+    "for new ones use another --out",
+    "batch_submitting": "submitting batch {batch}: {requests:request}, {bytes:byte}",
+    "batch_submitted": "batch {batch} submitted as {provider_id}: {requests:request}",
+    "batch_ended": "batch {batch} ended",
+    "batch_collected": "batch {batch} collected: {reported} reported, {failed} failed, "
+    "{retried} to be tried again, {cost_usd:$}",
+    "batch_refused": "batch {batch} was refused: {message}",
+    "batch_in_doubt": "no answer for batch {batch} ({message}): {requests:document} on hold until "
+    "it is certain whether it exists",
+    "batch_adopted": "batch {batch} exists after all, as {provider_id}",
+    "batch_released": "batch {batch} was {message}; its documents wait again",
+    "batch_vanished": "batch {batch}: {message}",
+    "doubt_given_up": "{message}",
+    "orphan_left": "{provider_id} came too late for batch {batch} and could not be canceled "
+    "({message}); cancel it at the provider",
+    "batch_canceling": "batch {batch} is being canceled",
+    "cancel_failed": "batch {batch} could not be canceled: {message}",
+    "collecting_put_off": "results of batch {batch} will be read again: {message}",
+    "check_failed": "batch {batch} could not be looked at: {message}",
+    "document_failed": "failed: {document}: {message}",
+    "submitting_paused": "submitting waits until {until:@}: {message}",
+    "submitting_resumed": "submitting goes on",
+    NOTE: "{message}",
+}
+"""Events that a person is told of; the others are for programs. `{x:noun}` counts, `{x:$}` is an
+amount and `{x:@}` a time."""
+
+
+def sentence(event: str, facts: dict[str, object], *, now: datetime | None = None) -> str | None:
+    """What an event is in words, on one line; None for events that only programs are told of."""
+    pattern = SENTENCES.get(event)
+    if pattern is None:
+        return None
+    at = now or utc_now()
+    return escaped(pattern.format(**{name: _Said(value, at) for name, value in facts.items()}))
+
+
+class _Said:
+    """A fact on its way into a sentence."""
+
+    def __init__(self, value: object, now: datetime) -> None:
+        self._value = value
+        self._now = now
+
+    def __format__(self, how: str) -> str:
+        value = self._value
+        if how == "$":
+            return _amount(value)
+        if how == "@":
+            return _time(value, self._now)
+        if not isinstance(value, int):
+            return str(value)
+        return counted(value, how) if how else f"{value:,}"
+
+
+def _amount(value: object) -> str:
+    try:
+        return money(Decimal(str(value)))
+    except InvalidOperation:
+        return str(value)
+
+
+def _time(value: object, now: datetime) -> str:
+    try:
+        return moment(datetime.fromisoformat(str(value)), now=now)
+    except ValueError:
+        return str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 request`, `2,000 batches`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def money(amount: Decimal, *, digits: int = 4) -> str:
+    """Dollars; what is too small for the digits is said to be, and is not nothing."""
+    least = Decimal(1).scaleb(-digits)
+    if 0 < amount < least:
+        return f"less than ${least}"
+    return f"${amount:,.{digits}f}" if amount else "$0.00"
+
+
+def moment(at: datetime, *, now: datetime) -> str:
+    """A time of day in UTC, with its date when that is not today's."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def span(time: timedelta) -> str:
+    """Hours, minutes and seconds."""
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def dollars(summary: Summary) -> str:
+    """What was spent, and whether some of it isn't known."""
+    text = money(summary.totals.cost)
+    unpriced = summary.totals.unpriced
+    return f"{text} and {counted(unpriced, 'request')} of unknown price" if unpriced else text
+
+
+def priced(
+    guess: Estimate, recipe: Recipe, *, simulated: bool, so_far: bool, nearest: str | None = None
+) -> str:
+    """What a run will do and may cost. `so_far`: the reports there are say how long they get.
+
+    `nearest` is a model that is priced, for one that isn't.
+    """
+    text = (
+        f"recipe {recipe.name}, {recipe.model}: {counted(guess.documents, 'document')}, "
+        f"about {counted(guess.input_tokens, 'token')} in; "
+    )
+    if guess.likely is None or guess.at_most is None:
+        text += f"the price of {recipe.model} is not known"
+        if nearest is not None:
+            text += f" (did you mean {nearest}?)"
+    else:
+        most = money(guess.at_most, digits=2)
+        without = money(guess.likely_without_batches or Decimal(0), digits=2)
+        longest = f"all {counted(recipe.max_tokens, 'token')} it may have"
+        if guess.report_tokens >= recipe.max_tokens:
+            text += f"about {most} if each report runs to {longest}"
+        else:
+            text += (
+                f"about {money(guess.likely, digits=2)} ({without} without batches) if reports "
+                f"run to {counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
+                f"about {most} if each runs to {longest}"
+            )
+    if recipe.max_cost is not None:
+        text += f"; max_cost keeps all of the job to {money(recipe.max_cost, digits=2)}"
+    return text + (" (at the API's price; simulated, so nothing)" if simulated else "")
+
+
+def closing(summary: Summary, out: str, *, simulated: bool) -> str:
+    """The last line of a run."""
+    counts = summary.documents
+    failed = counts[DocumentStatus.FAILED]
+    reported = counts[DocumentStatus.REPORTED]
+    text = f"{reported:,} of {counted(summary.total, 'document')} reported"
+    if failed:
+        text += f", {failed:,} failed (why: {out}/failures.jsonl)"
+    if summary.open:
+        text += f", {summary.open:,} still open"
+    cost = f"would cost {dollars(summary)}" if simulated else f"cost {dollars(summary)}"
+    text = escaped(f"{text}; {cost}, reports in {out}")
+    return f"{text} (simulated: nothing was spent)" if simulated else text

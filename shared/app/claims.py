@@ -1,0 +1,36 @@
+"""Claiming a batch's documents: from here on they are in no other."""
+
+from shared.app.deps import Deps
+from shared.app.plan import NO_REV, Plan
+from shared.app.slices import slices
+from shared.domain.batch import Batch
+from shared.domain.bitmap import Bitmap
+from shared.domain.document import DocumentStatus, claimed
+
+
+def claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
+    """Claim each document as it was read; the places that couldn't be are the answer.
+
+    Claiming what this batch holds already changes nothing, so a plan can be resumed.
+    """
+    excluded = Bitmap(bytes(plan.excluded))
+    for part in slices(range(len(plan.members))):
+        places = {plan.members[place].path: place for place in part if place not in excluded}
+        known = deps.store.documents(batch.job, places.keys())
+        swaps = []
+        for path, place in places.items():
+            document = known.get(path)
+            if document is not None and document.batch == batch.id:
+                continue
+            if (
+                document is None
+                or document.status is not DocumentStatus.WAITING
+                or document.rev != plan.revs[place]
+                or plan.revs[place] == NO_REV
+            ):
+                excluded.add(place)
+                continue
+            swaps.append(claimed(document, batch.id, digest=plan.digests[place]))
+        for path in deps.store.swap_documents(swaps):
+            excluded.add(places[path])
+    return excluded

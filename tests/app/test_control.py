@@ -1,0 +1,40 @@
+import asyncio
+
+from shared.app.control import cancel, requeue
+from shared.app.drive import drive
+from shared.app.submit import submit
+from tests.app.home import JOB, Home
+from tests.app.jobs import FAILED, REPORTED, fill, only, run
+
+
+def test_only_what_failed_for_the_moment_is_retried_unless_all_is_asked_for(home: Home) -> None:
+    home.simulator.faults.error_rate = 1.0
+    home.simulator.faults.error_type = "invalid_request_error"
+    fill(home, 2)
+    home.see()
+    run(home)
+    assert home.requested() == 2
+    home.simulator.faults.error_rate = 0.0
+    assert requeue(home.deps, JOB) == 0
+    assert requeue(home.deps, JOB, final=True) == 2
+    run(home)
+    assert only(home, REPORTED)
+
+
+def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:
+    fill(home, 20, "a/")
+    home.see()
+    asyncio.run(submit(home.deps))
+    fill(home, 3, "b/")
+    home.see()
+    home.later(seconds=20)
+    assert asyncio.run(cancel(home.deps, JOB)) == 1
+    asyncio.run(drive(home.deps, sleep=home.sleep, submitting=False))
+    statuses = home.statuses()
+    assert statuses["b/d0.md"] is FAILED
+    assert {REPORTED, FAILED} == set(statuses.values())
+    finished = sum(status is REPORTED for status in statuses.values())
+    requeue(home.deps, JOB)
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 20 + 23 - finished

@@ -1,0 +1,112 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from handlers.cli.wording import SENTENCES, closing, counted, moment, money, priced, sentence, span
+from shared.adapters.builtin import catalog
+from shared.domain.estimate import estimate
+from shared.domain.group import Load
+from shared.domain.recipe import Recipe, parse_recipe
+from tests.handlers.cli.jobs import job
+
+NOW = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def recipe(max_tokens: int = 8192, model: str = "claude-sonnet-5") -> Recipe:
+    text = f"---\nmodel: {model}\nmax_tokens: {max_tokens}\n---\n{{{{ document.text }}}}\n"
+    return parse_recipe(text, name="review.md", catalog=catalog())
+
+
+@pytest.mark.parametrize(
+    ("amount", "digits", "said"),
+    [
+        ("0", 4, "$0.00"),
+        ("0.00001", 4, "less than $0.0001"),
+        ("0.0001", 4, "$0.0001"),
+        ("0.0099", 2, "less than $0.01"),
+        ("0.014", 2, "$0.01"),
+        ("1234.5", 2, "$1,234.50"),
+    ],
+)
+def test_an_amount_is_never_said_to_be_nothing_when_it_is_something(
+    amount: str, digits: int, said: str
+) -> None:
+    assert money(Decimal(amount), digits=digits) == said
+
+
+def test_one_is_singular() -> None:
+    assert [counted(n, "request") for n in (0, 1, 2000)] == [
+        *("0 requests", "1 request", "2,000 requests")
+    ]
+    assert counted(2, "batch") == "2 batches"
+    facts: dict[str, object] = {"batch": "b", "requests": 1, "bytes": 4096}
+    assert sentence("batch_submitting", facts) == "submitting batch b: 1 request, 4,096 bytes"
+    assert closing(job({}), "out", simulated=False).startswith("0 of 0 documents reported")
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (timedelta(minutes=5), "12:05:00 UTC"),
+        (timedelta(hours=13), "2026-11-26 01:00:00 UTC"),
+    ],
+)
+def test_a_pause_is_told_as_a_time_of_day_and_with_its_date_on_another(
+    later: timedelta, said: str
+) -> None:
+    assert moment(NOW + later, now=NOW) == said
+    facts: dict[str, object] = {"until": (NOW + later).isoformat(), "message": "slow down"}
+    told = sentence("submitting_paused", facts, now=NOW)
+    assert told == f"submitting waits until {said}: slow down"
+
+
+def test_hours_are_not_cut_into_days() -> None:
+    assert span(timedelta(hours=26, minutes=3, seconds=4, microseconds=9)) == "26:03:04"
+
+
+def test_an_amount_in_an_event_is_said_as_any_other() -> None:
+    facts = {"batch": "b", "reported": 1000, "failed": 0, "retried": 0, "cost_usd": "0.00002"}
+    told = sentence("batch_collected", dict(facts))
+    assert told is not None
+    assert told.endswith("1,000 reported, 0 failed, 0 to be tried again, less than $0.0001")
+
+
+def test_the_price_begins_with_the_recipe_and_the_model_and_promises_nothing() -> None:
+    load = Load(documents=29, bytes=29 * 4000)
+    said = priced(
+        estimate(load, recipe(), catalog()), recipe(), simulated=False, so_far=False
+    )  # fmt: skip
+    assert said.startswith("recipe review.md, claude-sonnet-5: 29 documents, about ")
+    assert "if reports run to 2,000 tokens, about $" in said
+    assert said.endswith(" if each runs to all 8,192 tokens it may have")
+    assert "at most" not in said
+
+
+def test_the_price_takes_a_short_report_and_an_unknown_price_as_they_are() -> None:
+    load = Load(documents=1, bytes=100)
+    short = recipe(max_tokens=500)
+    said = priced(estimate(load, short, catalog()), short, simulated=True, so_far=True)
+    assert ": 1 document, about " in said
+    assert said.count("$") == 1
+    assert "less than $0.01 if each report runs to all 500 tokens it may have" in said
+    assert said.endswith("simulated, so nothing)")
+    other = recipe(model="another-model")
+    said = priced(estimate(load, other, catalog()), other, simulated=False, so_far=False)
+    assert said.endswith("the price of another-model is not known")
+    guess = estimate(load, recipe(), catalog(), report_tokens=1234)
+    said = priced(guess, recipe(), simulated=False, so_far=True)
+    assert "if reports run to 1,234 tokens, as so far, about" in said
+
+
+def test_the_price_names_the_limit_of_the_recipe() -> None:
+    limited = replace(recipe(), max_cost=Decimal(5))
+    guess = estimate(Load(documents=1, bytes=100), limited, catalog())
+    said = priced(guess, limited, simulated=False, so_far=False)
+    assert said.endswith("; max_cost keeps all of the job to $5.00")
+
+
+def test_events_for_programs_have_no_sentence() -> None:
+    assert sentence("progressed", {}) is None
+    assert "progressed" not in SENTENCES
