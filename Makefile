@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check bench format lock clean
+.PHONY: help run test simulate faults day check bench format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -20,6 +20,14 @@ test: $(VENV)/dev ## Run all tests
 
 simulate: $(VENV)/dev ## Whole worlds with every fault, SEEDS=10000 of them; SEED=7 tells the story of one
 	$(BIN)/python -m tests.world $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
+
+faults: $(VENV)/dev ## Kill the real process KILLS=100 times, then with trouble; and a day in fast motion
+	$(BIN)/python -m tests.faults kills --kills $(or $(KILLS),100)
+	$(BIN)/python -m tests.faults kills --kills $(or $(KILLS),100) --seed 2 --troubled
+	$(MAKE) day
+
+day: $(VENV)/dev ## A day of DOCUMENTS=100000 in fast motion, where 2 % of everything fails
+	$(BIN)/python -m tests.faults day --documents $(or $(DOCUMENTS),100000)
 
 check: $(VENV)/dev ## Format, lint, types, import contracts, template lint, tests
 	$(BIN)/ruff format --check .

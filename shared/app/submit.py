@@ -70,7 +70,7 @@ async def submit(
             at_once = 1 if deps.store.pause() else _AT_ONCE
             while len(running) >= at_once:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                total = sum((task.result() for task in done), total)
+                total = sum(await asyncio.gather(*done), total)  # looks at every failure
             if _stop(deps, until):
                 break
             running.add(asyncio.create_task(work()))

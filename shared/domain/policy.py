@@ -32,7 +32,9 @@ class Policy:
     """What a home sets for its engine.
 
     `doubt_grace`: how long a listing that doesn't show a batch isn't believed.
-    `clock_skew`: how far the provider's clock may be behind ours when batches are listed.
+    `clock_skew`: how far the provider's clock may be behind ours when batches are listed. A
+    machine whose clock shows local time as UTC is off by up to 14 hours, and believing it pays
+    twice; looking back further costs a page of the listing per 1,000 batches.
     `index_lag`: how far the store's index may be behind its rows.
     `lease`: how long a batch stays with the process that took it up.
     `max_results_bytes`: how long the results of a batch may get, were every answer as long as it
@@ -44,7 +46,7 @@ class Policy:
 
     poll_interval: timedelta = timedelta(seconds=60)
     doubt_grace: timedelta = timedelta(seconds=60)
-    clock_skew: timedelta = timedelta(minutes=5)
+    clock_skew: timedelta = timedelta(hours=24)
     not_found_grace: timedelta = BATCH_LIFETIME + timedelta(hours=1)
     index_lag: timedelta = timedelta(0)
     lease: timedelta = timedelta(minutes=15)

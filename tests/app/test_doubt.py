@@ -1,9 +1,12 @@
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from shared.adapters.simulator.faults import Call
 from shared.adapters.simulator.messages import Cut
+from shared.adapters.simulator_api import SimulatorApi
 from shared.app.control import requeue
 from shared.app.reconcile import reconcile
 from shared.app.submit import submit
@@ -114,3 +117,33 @@ def test_many_doubts_are_looked_into_with_one_listing(home: Home) -> None:
     assert found.adopted == 4
     assert home.simulator.calls[Call.LIST] - before[Call.LIST] == 1
     assert home.simulator.calls[Call.RESULTS] - before[Call.RESULTS] <= 4
+
+
+@pytest.mark.parametrize("hours", [-14.0, -0.2, 0.2, 14.0])
+def test_a_lost_answer_is_found_again_though_the_clock_is_hours_ahead(
+    home: Home, hours: float
+) -> None:
+    ahead = timedelta(hours=hours)
+    home.deps = replace(home.deps, api=SimulatorApi(home.simulator, lambda: home.now - ahead))
+    fill(home, 3)
+    home.see()
+    home.lose_answer()
+    run(home)
+    assert home.requested() == 3
+    assert [b.status for b in home.batches()] == [BatchStatus.COLLECTED]
+
+
+def test_a_clock_that_is_put_right_before_the_doubt_is_looked_into_hides_nothing(
+    home: Home,
+) -> None:
+    ahead = timedelta(hours=14)
+    right = home.deps
+    home.deps = replace(right, clock=lambda: home.now + ahead)
+    fill(home, 1)
+    home.see()
+    home.lose_answer()
+    asyncio.run(submit(home.deps))
+    home.deps = right
+    run(home)
+    assert home.requested() == 1
+    assert [b.status for b in home.batches()] == [BatchStatus.COLLECTED]

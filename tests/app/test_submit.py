@@ -1,6 +1,9 @@
 import asyncio
+import gc
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +144,22 @@ def test_content_that_changes_back_in_its_batch_is_paid_for_once(home: Home) -> 
     home.see()
     run(home)
     assert home.requested() == 1
+
+
+def test_groups_that_fail_at_once_fail_as_one(home: Home, tmp_path: Path) -> None:
+    for number in range(10):
+        fill(home, 1, f"group {number}/")
+    home.see()
+    full = replace(home.deps, spool_dir=tmp_path / "not there")
+    left: list[object] = []
+
+    async def fail() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, facts: left.append(facts))
+        with pytest.raises(FileNotFoundError):
+            await submit(full)
+        gc.collect()
+
+    asyncio.run(fail())
+    assert left == [], "exceptions that nobody looked at, which asyncio prints with their traces"
+    run(home)
+    assert home.requested() == 10

@@ -139,10 +139,12 @@ def _call(request: Request) -> Call:
 
 
 class Docmill:
-    """Runs docmill: called, in this process; `start` and `alone`, as a process of its own."""
+    """Runs docmill: called, in this process; `start` and `alone`, as a process of its own, which
+    begins with `module`."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], module: str = "handlers.cli.main") -> None:
         self.environment = environment
+        self.module = module
 
     def __call__(self, *words: object, **environment: str) -> Ended:
         """Run `main` here, with its output caught."""
@@ -169,7 +171,7 @@ class Docmill:
         """Start a process; it is killed when the block ends, if it still runs."""
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("ANTHROPIC_")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "handlers.cli.main", *map(str, words)],
+            [sys.executable, "-m", self.module, *map(str, words)],
             cwd=ROOT,
             env={**inherited, **self.environment, **environment},
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,1 @@
+"""Faults that are real: processes that are killed, disks that are full, functions out of time."""
