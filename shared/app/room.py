@@ -13,7 +13,7 @@ from shared.domain.document import DocumentStatus, Failure, failed
 from shared.domain.group import Group
 from shared.domain.ids import JobName
 from shared.domain.recipe import Recipe
-from shared.domain.spend import HELD, committed, may_cost_less
+from shared.domain.spend import HELD, committed, under_way
 from shared.ports.store import StaleWrite
 
 
@@ -25,9 +25,11 @@ def is_over(deps: Deps, recipe: Recipe, job: JobName) -> bool:
 def wait_for_room(deps: Deps, group: Group, full: Full) -> None:
     """Leave the group alone for a while if a batch under way may cost less than is set aside for
     it; otherwise hold its documents, each by name, until somebody raises `max_cost`."""
-    if may_cost_less(deps.store.batches(group.job)):
+    live = under_way(deps.store.batches(group.job))
+    if live:
         with suppress(StaleWrite):  # something came: it is looked at again
-            again = deps.clock() + deps.policy.poll_interval
+            soonest = deps.clock() + deps.policy.poll_interval
+            again = max(soonest, min(batch.next_at for batch in live))
             deps.store.swap_group(replace(group, next_at=again))
         return
     found = deps.store.waiting(group.job, group.name)

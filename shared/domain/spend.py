@@ -17,9 +17,9 @@ def committed(batches: Iterable[Batch]) -> Decimal:
     return sum((_committed(batch) for batch in batches), Decimal(0))
 
 
-def may_cost_less(batches: Iterable[Batch]) -> bool:
-    """Whether one of them is under way, and will leave some of what is set aside for it."""
-    return any(batch.status in LIVE for batch in batches)
+def under_way(batches: Iterable[Batch]) -> list[Batch]:
+    """Those that will leave some of what is set aside for them."""
+    return [batch for batch in batches if batch.status in LIVE]
 
 
 def held_message(*, most: Decimal, max_cost: Decimal, taken: Decimal) -> str:

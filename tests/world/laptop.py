@@ -18,7 +18,7 @@ from tests.world.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PATIENCE = 30_000
+_PATIENCE = 60_000
 """Calls after which a process that doesn't come to its end never will."""
 
 _OVERSLEPT = 0.5

@@ -70,6 +70,8 @@ class FaultyStore:
             for each in documents:
                 if not self.inner.documents(each.job, [each.path]):
                     self.gate.stage.mirror.documents.pop((each.job, each.path), None)
+                    if each.status is DocumentStatus.FAILED:  # put back, it is asked for again
+                        self.gate.stage.ledger.forgive(f"{each.job}/{each.path}")
 
         self._write("delete_documents", effect, documents)
 
