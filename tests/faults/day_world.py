@@ -111,7 +111,9 @@ class MadeDocuments:
         self._fail()
         return self._made(key)
 
-    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | BlobError]:
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
         self._fail()
         for key in keys:
             yield self._made(key)

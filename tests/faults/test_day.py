@@ -12,7 +12,7 @@ def test_of_5000_documents_in_a_day_where_two_in_a_hundred_things_fail_all_are_a
     None
 ):
     with scratch() as folder:
-        day = Day(documents=5_000, groups=50, folder=folder, max_wait="4h")
+        day = Day(documents=5_000, groups=50, folder=folder, max_wait="6h")
         day.run()
         print(table(day))  # noqa: T201 - shown when it fails, and by -s
         check(day)
