@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RATE = 0.02
 THROTTLED, LOST = "table: throttled", "table: answer lost"
 READ_FAILS, WRITE_FAILS = "bucket: read fails", "bucket: write fails, some of it done"
-_CALLS = {THROTTLED: 15, LOST: 15, READ_FAILS: 2, WRITE_FAILS: 2}
+_CALLS = {THROTTLED: 15, LOST: 15, READ_FAILS: 1, WRITE_FAILS: 1}
 """About as many as a run makes."""
 
 _EPOCH = datetime(2026, 11, 24, tzinfo=UTC)

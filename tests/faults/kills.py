@@ -15,7 +15,7 @@ from tests.handlers.cli.command import Docmill, failures, reports, summary
 
 _SIZES = (200, 3_000, 60_000)
 _MOST_STEPS_PER_KILL = 3
-_QUICK_S, _SLOW_S = 0.5, 8.0
+_QUICK_S, _SLOW_S = 0.4, 5.0
 """How long batches take. Slow ones outlast the start of the next run, which then finds them under
 way and in doubt; runs that are to get to their results have quick ones."""
 

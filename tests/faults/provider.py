@@ -35,6 +35,8 @@ class Calls:
 
     def look(self) -> Counter[tuple[str, str]]:
         """How many of each there were until now."""
+        if self.path.stat().st_size == self.read:
+            return self.seen
         with self.path.open("rb") as file:
             file.seek(self.read)
             data = file.read()

@@ -19,7 +19,7 @@ from tests.handlers.cli.command import PATIENCE_S, Docmill
 if TYPE_CHECKING:
     import subprocess
 
-_LOOK_S = 0.0005
+_LOOK_S = 0.002
 
 
 @dataclass(slots=True, kw_only=True)
