@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ from shared.app.drive import drive
 from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting_load
+from shared.app.publish import publish
 from shared.domain.estimate import estimate
 from shared.domain.recipe import parse_recipe
 from shared.ports.store import Store
@@ -75,6 +77,7 @@ def run(
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
         requeue_unsent(work.deps, JOB)
+        came = work.deps.clock()
         taken = take_in(
             work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
         )
@@ -90,7 +93,7 @@ def run(
             raise Fault(f"no documents in {', '.join(inputs)}")
         if others := summary.made_otherwise(work.recipe.fingerprint):
             work.deps.emit("reports_of_another_recipe", reports=others)
-        return await _go_on(work, wait=wait, yes=yes)
+        return await _go_on(work, wait=wait, yes=yes, came=came)
 
     return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
@@ -149,9 +152,12 @@ def _announce(options: Options, as_json: bool) -> None:
         )
 
 
-async def _go_on(work: Session, *, wait: bool, yes: bool) -> int:
+async def _go_on(work: Session, *, wait: bool, yes: bool, came: datetime | None = None) -> int:
+    """Ask, submit, wait. After a no, what came since `came` is forgotten, and all else waits."""
     if not _agreed(work, yes=yes):
-        forget_unsent(work.deps, JOB)
+        if came is not None:
+            forget_unsent(work.deps, JOB, since=came)
+        publish(work.deps, JOB)
         work.deps.emit("declined")
         return LEFT_OPEN
     await drive(work.deps, sleep=asyncio.sleep, waiting=wait)

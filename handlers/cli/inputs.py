@@ -59,6 +59,11 @@ def check_inputs(given: Sequence[str], out: Path) -> Inputs:
                 )
             folders.append(resolved)
         elif path.is_file():
+            if resolved.is_relative_to(target):
+                raise Fault(
+                    f"the input {shown} lies inside the output {escaped(str(out))}, which holds "
+                    "reports; choose another --out"
+                )
             files.append(resolved)
         else:
             raise Fault(f"{shown} is neither a folder nor a regular file ({kind.st_mode:o})")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
@@ -101,10 +102,10 @@ def fail_waiting(deps: Deps, job: JobName) -> None:
             )
 
 
-def forget_unsent(deps: Deps, job: JobName) -> None:
-    """Forget what waits and was never submitted: the person said no to paying for it."""
+def forget_unsent(deps: Deps, job: JobName, *, since: datetime) -> None:
+    """Forget what came since then and was never submitted: the person said no to paying for it."""
     for group in list(deps.store.groups(job)):
         for part in slices(deps.store.waiting(job, group.name)):
-            unsent = [d for d in part if d.reported_digest is None and d.attempts == 0]
+            unsent = [d for d in part if d.reported_digest is None and d.since >= since]
             deps.store.delete_documents(unsent)
             mark_stale(deps.store, job)

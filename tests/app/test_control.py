@@ -1,6 +1,6 @@
 import asyncio
 
-from shared.app.control import cancel, requeue
+from shared.app.control import cancel, forget_unsent, requeue
 from shared.app.drive import drive
 from shared.app.submit import submit
 from tests.app.home import JOB, Home
@@ -38,3 +38,18 @@ def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:
     run(home)
     assert only(home, REPORTED)
     assert home.requested() == 20 + 23 - finished
+
+
+def test_a_no_forgets_what_came_since_and_nothing_that_waited_before(home: Home) -> None:
+    home.simulator.faults.refuse_rate = 1.0
+    fill(home, 2)
+    home.see()
+    run(home)
+    assert only(home, FAILED)
+    assert requeue(home.deps, JOB, final=True) == 2
+    home.later(seconds=1)
+    came = home.now
+    home.write("new.md", "# New")
+    home.see()
+    forget_unsent(home.deps, JOB, since=came)
+    assert set(home.documents()) == {"d0.md", "d1.md"}
