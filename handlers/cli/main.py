@@ -1,5 +1,6 @@
 """The commands. What others script against: names, options, output and exit status."""
 
+import math
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,18 @@ from handlers.cli.faults import Fault
 from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.status import status as show_status
+
+
+class _Seconds(click.FloatRange):
+    """A number of seconds; click's own range lets `nan` through."""
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return number
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,7 +48,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 @click.option("--group-by", metavar="folder|none|date|COLUMN", help="What batches are cut along.")
 @click.option(
     "--poll-interval",
-    type=click.FloatRange(min=0.01, max=3600),
+    type=_Seconds(min=0.01, max=3600),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
@@ -146,7 +159,7 @@ def show_recipe(name: str) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--duration",
-    type=click.FloatRange(min=0),
+    type=_Seconds(min=0),
     default=2.0,
     show_default=True,
     metavar="SECONDS",

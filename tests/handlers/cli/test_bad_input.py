@@ -107,6 +107,7 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
         (("/dev/null",), "neither a folder nor a regular file"),
         (("in", "--recipe", "reveiw.md"), "no recipe reveiw.md: neither a file nor a built-in"),
         (("in", "--poll-interval", "soon"), "--poll-interval"),
+        (("in", "--poll-interval", "nan"), "no number of seconds"),
         (("in", "--max-attempts", "0"), "--max-attempts"),
         (("in", "--model", "no such model\n"), "model"),
         (("in", "--recepie", "x"), "No such option"),
