@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.documents import GROUPS, RECIPE, write
 from tests.faults.phases import Phase, phase_of, read_state
 from tests.faults.provider import Served, served
-from tests.faults.watched import MOMENTS, Moment, watched
+from tests.faults.watched import MOMENTS, NOTHING_TO_DO, Moment, watched
 from tests.handlers.cli.command import Docmill, failures, reports, summary
 
 _SIZES = (200, 3_000, 60_000)
@@ -44,6 +44,7 @@ class Campaign:
     troubles: Counter[str] = field(default_factory=Counter)
     signals: Counter[str] = field(default_factory=Counter)
     ended_before: int = 0
+    is_settled: bool = False
     adopted: int = 0
     released: int = 0
     seconds: float = 0.0
@@ -91,7 +92,7 @@ def run_campaign(folder: Path, kills: int, *, seed: int = 1, troubled: bool = Fa
     draw = random.Random(seed)
     found = Campaign(seed=seed, folder=folder, troubled=troubled)
     begun = time.monotonic()
-    with served(folder / "provider", output_bytes=100_000) as provider:
+    with served(folder / "provider", output_bytes=200_000) as provider:
         docmill = Docmill(
             {
                 "ANTHROPIC_API_KEY": "test",
@@ -101,9 +102,12 @@ def run_campaign(folder: Path, kills: int, *, seed: int = 1, troubled: bool = Fa
             }
         )
         for moment in _moments(kills, draw):
-            if found.kills < kills:
+            if found.kills >= kills:
+                break
+            if not found.is_settled:
                 found.drop(draw)
-                _kill(found, docmill, provider, moment, draw)
+            chosen = NOTHING_TO_DO if found.is_settled else moment
+            _kill(found, docmill, provider, chosen, draw)
         assert found.kills == kills, f"only {found.kills} kills: the runs ended before"
         found.reported_on_the_way = len(reports(found.out))
         _finish(found, docmill, provider)
@@ -135,10 +139,12 @@ def _kill(
     with watched(docmill, provider, found.out, found.words) as run:
         if not moment.come(run, draw):
             found.ended_before += 1
+            found.is_settled = not found.is_settled
             assert run.process.wait(10) == 0, run.events[-3:]
             return
         run.process.send_signal(number)
         run.process.wait(10)
+    found.is_settled = False
     found.signals[number.name] += 1
     found.phases[phase_of(found.out, run)] += 1
     found.moments[moment.name] += 1

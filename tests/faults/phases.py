@@ -93,6 +93,8 @@ def phase_of(out: Path, run: "Watched") -> Phase:
     mine = {event["batch"] for event in run.events if event["event"] == "batch_submitting"}
     under_way = [batch for batch in submitting if batch.id in mine]
     calls = run.calls.look()
+    if any(out.glob(f"{TEMPORARY_PREFIX}*-*")):
+        return Phase.PUBLISHING
     if under_way:
         return _create(under_way, calls, run.provider)
     ended = state.having(BatchStatus.ENDED)

@@ -50,14 +50,18 @@ class Watched:
         folders = (self.out / group for group in GROUPS)
         return any(f.stat().st_mtime >= self.begun for f in folders if f.exists())
 
-    def until(self, condition: Callable[[], bool]) -> bool:
+    def has_published(self) -> bool:
+        """Whether the job's own files were begun, which lie at the top."""
+        return self.saw("taken_in") and self.out.stat().st_mtime >= self.begun
+
+    def until(self, condition: Callable[[], bool], *, look_s: float = _LOOK_S) -> bool:
         """Wait for a condition; False when the process ended before."""
         end = time.monotonic() + PATIENCE_S
         while not condition():
             if self.process.poll() is not None:
                 return False
             assert time.monotonic() < end, f"stands still; last: {self.events[-3:]}"
-            time.sleep(_LOOK_S)
+            time.sleep(look_s)
         return True
 
     def _read(self) -> None:
@@ -97,7 +101,7 @@ class Moment:
 
     def come(self, run: Watched, draw: random.Random) -> bool:
         """Wait for it; False when the run ended before."""
-        if not run.until(lambda: self.seen(run)):
+        if not run.until(lambda: self.seen(run), look_s=min(_LOOK_S, self.within_s / 10)):
             return False
         time.sleep(draw.random() * self.within_s)
         return run.process.poll() is None
@@ -114,6 +118,9 @@ def _all_closed(run: Watched) -> bool:
     )
 
 
+NOTHING_TO_DO = Moment(
+    name="all is done but publishing", seen=lambda run: run.saw("taken_in"), within_s=0.02
+)
 MOMENTS = (
     Moment(name="any time", seen=lambda _: True, within_s=6.0),
     Moment(name="start", seen=lambda _: True, within_s=0.4),
@@ -150,5 +157,6 @@ MOMENTS = (
     Moment(name="report begun", seen=lambda run: run.has_written(), within_s=0.005),
     Moment(name="report written", seen=lambda run: run.has_written(), within_s=0.03),
     Moment(name="first batch closed", seen=lambda run: run.saw("batch_collected"), within_s=0.3),
-    Moment(name="last batch closed", seen=_all_closed, within_s=0.02),
+    Moment(name="publishing", seen=lambda run: run.has_published(), within_s=0.002),
+    Moment(name="last batch closed", seen=_all_closed, within_s=0.004),
 )
