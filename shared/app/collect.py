@@ -8,8 +8,6 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from msgspec.structs import replace
-
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.pauses import declare_pause, lift_pause
@@ -25,6 +23,7 @@ from shared.domain.pause import PauseReason
 from shared.domain.policy import RESULTS_KEPT
 from shared.domain.polling import backoff
 from shared.domain.report import plain
+from shared.domain.totals import Totals
 from shared.ports.batch_api import NotFound, Refused, Unavailable
 from shared.ports.store import StaleWrite
 
@@ -161,7 +160,7 @@ def _finish(deps: Deps, reading: Reading) -> Collected:
     if missing:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
-    totals = replace(reading.totals, failed=reading.totals.failed + len(missing))
+    totals = reading.totals + Totals(failed=len(missing), unpriced=len(missing))
     now = deps.clock()
     batch = deps.store.swap_batch(
         after(batch, BatchEvent.COLLECTED, totals=totals, note=note, collected_at=now)

@@ -4,7 +4,8 @@ Proof that it did is a line of the batch's results, whose custom_id carries docm
 that it didn't is a complete listing, asked for after a grace, in which no batch could be it.
 """
 
-from contextlib import aclosing
+from collections import Counter
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -24,6 +25,8 @@ from shared.ports.store import StaleWrite
 
 _STRANGER = BatchId("")
 """The owner of a batch that docmill didn't make."""
+
+_LINES_ASKED = 20
 
 
 async def resolve_doubts(deps: Deps, batches: list[Batch]) -> tuple[int, int, int]:
@@ -117,25 +120,32 @@ async def _resolve(deps: Deps, batch: Batch, listing: _Listing) -> BatchStatus:
 
 
 async def _owner(deps: Deps, candidate: ProviderBatch, listing: _Listing) -> BatchId | None:
-    """Whose an ended batch is, by its first readable result; None where there is none."""
+    """Whose an ended batch is, by its first readable results; None where there are none."""
     if candidate.id not in listing.owners:
         listing.owners[candidate.id] = await _read_owner(deps, candidate)
     return listing.owners[candidate.id]
 
 
 async def _read_owner(deps: Deps, candidate: ProviderBatch) -> BatchId | None:
+    """The one of ours that most of its first lines name: a single line may be another's, or
+    nobody's. A stranger's when they name none of ours."""
+    named: Counter[BatchId] = Counter()
+    read = 0
     try:
         async with aclosing(deps.api.results(candidate.id)) as stream:
             async for lines in stream:
                 for line in lines:
-                    try:
+                    with suppress(MalformedLine):
                         found = place_of(decode(line).custom_id)
-                    except MalformedLine:
-                        continue
-                    return found[1] if found else _STRANGER
+                        read += 1
+                        if found is not None:
+                            named[found[1]] += 1
+                if read >= _LINES_ASKED:
+                    break
     except NotFound:
         return None
-    return None
+    ours = max(named, key=named.__getitem__, default=_STRANGER)
+    return ours if read else None
 
 
 def _adopt(deps: Deps, batch: Batch, candidate: ProviderBatch) -> BatchStatus:

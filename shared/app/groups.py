@@ -76,12 +76,11 @@ def set_problem(store: Store, name: JobName, problem: Failure | None) -> None:
         change_job(store, name, lambda job: replace(job, stale=True, problem=problem))
 
 
-def change_job(store: Store, name: JobName, change: Callable[[Job], Job]) -> None:
+def change_job(store: Store, name: JobName, change: Callable[[Job], Job]) -> Job:
     """Change what is remembered of a job, as it stands at the moment of the change."""
     while True:
         job = store.job(name) or Job(name=name, settings={})
         try:
-            store.swap_job(change(job))
+            return store.swap_job(change(job))
         except StaleWrite:
             continue
-        return

@@ -8,33 +8,23 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-
-import msgspec
+from enum import Enum
 
 from shared.app.candidates import still
-from shared.app.contents import Read, read_contents
+from shared.app.contents import read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.requests import Requests
 from shared.app.slices import SLICE, slices
-from shared.app.spool import FRAME_BYTES, Spool
+from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
-from shared.domain.document import (
-    Document,
-    DocumentStatus,
-    Failure,
-    failed,
-    released,
-    unchanged,
-)
+from shared.domain.document import Document, DocumentStatus, released
 from shared.domain.estimate import bound
 from shared.domain.group import Group
-from shared.domain.ids import CustomId, custom_id
+from shared.domain.ids import custom_id
 from shared.domain.recipe import Recipe
-from shared.domain.rendering import Renderer, RenderError, request_params
-from shared.domain.spend import committed, held_message
 
-_ENCODE = msgspec.json.Encoder().encode
 NO_REV = 0
 """In `Plan.revs`: the place isn't to be claimed."""
 
@@ -62,25 +52,28 @@ class Plan:
         self.add(member, NO_REV, "", b"")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Full:
-    """Nothing could be planned, as the next document may cost more than the job may still."""
+class Full(Enum):
+    """Nothing could be planned: whatever waits may cost more than the job may still."""
 
-    message: str
+    FULL = "full"
+
+
+FULL = Full.FULL
 
 
 def plan_batch(
-    deps: Deps, group: Group, recipe: Recipe, spool: Spool
+    deps: Deps, group: Group, recipe: Recipe, spool: Spool, *, left: Decimal | None = None
 ) -> tuple[Batch, Plan] | Full | None:
-    """Plan the group's next batch up to the limits of one; None when nothing is left to send."""
+    """Plan the group's next batch up to the limits of one; None when nothing is left to send.
+
+    It costs no more than `left`, in US dollars: what would is passed over.
+    """
     batch_id = deps.new_batch_id()
-    requests = _Requests(deps, recipe)
+    requests = Requests(deps, recipe)
     plan = Plan(spool=spool)
     most = deps.policy.most_requests(recipe.max_tokens)
-    taken = Decimal(0)
-    if recipe.max_cost is not None:
-        taken = committed(deps.store.batches(group.job))
-    cost, at_most = Decimal(0), bound(recipe, deps.catalog)
+    at_most = bound(recipe, deps.catalog)
+    cost = dearest = Decimal(0)
     full: Full | None = None
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
@@ -98,10 +91,13 @@ def plan_batch(
         if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
             break
         may_cost = at_most(len(request)) or Decimal(0)
-        if recipe.max_cost is not None and taken + cost + may_cost > recipe.max_cost:
-            full = Full(message=held_message(most=may_cost, max_cost=recipe.max_cost, taken=taken))
-            break
+        if left is not None and cost + may_cost > left:
+            full = FULL
+            if cost + (at_most(0) or Decimal(0)) > left:
+                break
+            continue  # one that costs less may still fit
         cost += may_cost
+        dearest = max(dearest, may_cost)
         plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
         if len(plan.members) >= most:
             break
@@ -121,6 +117,7 @@ def plan_batch(
         status=BatchStatus.PLANNED,
         size=len(plan.members),
         cost_at_most=cost,
+        one_at_most=dearest,
         planned_at=now,
         next_at=now + deps.policy.lease,
     )
@@ -130,7 +127,7 @@ def plan_batch(
 def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
     """Spool a saved plan once more; what changed or went since is left out and given back."""
     plan = Plan(spool=spool)
-    requests = _Requests(deps, recipe)
+    requests = Requests(deps, recipe)
     members = deps.store.members(batch.id)
     for part in slices(members):
         known = deps.store.documents(batch.job, [member.path for member in part])
@@ -144,7 +141,7 @@ def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
 
 
 def _spool_part(
-    plan: Plan, requests: "_Requests", part: Sequence[Member], usable: dict[str, Document]
+    plan: Plan, requests: Requests, part: Sequence[Member], usable: dict[str, Document]
 ) -> None:
     ordered = (usable[member.path] for member in part if member.path in usable)
     deps = requests.deps
@@ -167,39 +164,6 @@ def _spool_part(
             continue
         plan.add(member, document.rev, digest, request)
     _settle_early(deps, settled)
-
-
-class _Requests:
-    """Turns what was read into requests, by one recipe."""
-
-    def __init__(self, deps: Deps, recipe: Recipe) -> None:
-        self.deps = deps
-        self.recipe = recipe
-        self._renderer = Renderer(recipe)
-
-    def make(
-        self, document: Document, content: Read, name: CustomId
-    ) -> Document | tuple[str, bytes]:
-        """The digest and the encoded request, or the document as it ends without one."""
-        now = self.deps.clock()
-        if isinstance(content, Failure):
-            return failed(document, content, now=now)
-        waits = document.status is DocumentStatus.WAITING
-        if waits and content.digest == document.reported_digest:
-            return unchanged(document)
-        try:
-            prompt = self._renderer.render(content.input)
-        except RenderError as error:
-            return failed(document, Failure(type=error.type, message=error.message), now=now)
-        request = _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
-        most = self.deps.policy.max_batch_bytes - FRAME_BYTES
-        if len(request) > most:
-            message = (
-                f"its request is {len(request):,} bytes, more than a whole batch may have "
-                f"({most:,}); split the document"
-            )
-            return failed(document, Failure(type="request_too_large", message=message), now=now)
-        return content.digest, request
 
 
 def _settle_early(deps: Deps, documents: list[Document]) -> None:

@@ -268,7 +268,8 @@ class Reading:
             usage=usage,
             cost=judged.cost or Decimal(0),
             cost_without_batches=judged.without_batches or Decimal(0),
-            unpriced=judged.cost is None and usage != Usage(),
+            unpriced=(judged.cost is None and usage != Usage())
+            or (not isinstance(outcome, Retry) and outcome.uncounted),
         )
 
 
@@ -310,7 +311,7 @@ def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
 
 
 def _unwritten(report: Report, failure: Failure) -> Fail:
-    return Fail(failure=failure, model=report.model, usage=report.usage)
+    return Fail(failure=failure, model=report.model, usage=report.usage, uncounted=report.uncounted)
 
 
 def _usage(outcome: Outcome) -> Usage:

@@ -16,7 +16,7 @@ from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, set_problem
 from shared.app.pauses import current_pause, declare_pause, lift_pause
 from shared.app.plan import Full, Plan, plan_batch, spool_again
-from shared.app.room import is_over, wait_for_room
+from shared.app.room import Room
 from shared.app.settle import settle
 from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
@@ -89,11 +89,12 @@ def _works(
 ) -> Iterator[Callable[[], Coroutine[None, None, Submitted]]]:
     """What there is to do: plans first, so that their documents are claimed before groups are
     looked through."""
+    room = Room(deps)
     due_by = deps.clock() + (EVER if take_over else timedelta(0))
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
-        yield partial(_resume, deps, batch)
+        yield partial(_resume, deps, batch, room)
     for group in list(deps.store.groups()):
-        yield partial(_submit_group, deps, group, until)
+        yield partial(_submit_group, deps, group, room, until)
 
 
 def _stop(deps: Deps, until: datetime | None) -> bool:
@@ -101,7 +102,7 @@ def _stop(deps: Deps, until: datetime | None) -> bool:
     return late or current_pause(deps) is not None
 
 
-async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Submitted:
+async def _submit_group(deps: Deps, group: Group, room: Room, until: datetime | None) -> Submitted:
     done = Submitted()
     if group.next_at is not None and group.next_at > deps.clock():
         return done
@@ -117,15 +118,17 @@ async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Sub
     with suppress(StaleWrite):  # somebody else submits this one
         while not _stop(deps, until):
             with Spool(deps.spool_dir) as spool:
-                planned = plan_batch(deps, group, recipe, spool)
+                left = room.left(group.job, recipe)
+                planned = plan_batch(deps, group, recipe, spool, left=left)
                 if planned is None:
                     _close_if_empty(deps, group)
                     break
                 if isinstance(planned, Full):
-                    wait_for_room(deps, group, planned)
+                    room.wait_or_hold(group, recipe)
                     break
                 batch, plan = planned
-                if is_over(deps, recipe, group.job):  # somebody else planned at the same time
+                if not room.takes(batch, recipe):  # somebody else planned at the same time
+                    room.give_back(batch)
                     abandon(deps, batch, "max_cost is taken by another batch")
                     break
                 done += await _send(deps, batch, plan)
@@ -156,7 +159,7 @@ def _close_if_empty(deps: Deps, group: Group) -> None:
             deps.store.close_group(group)
 
 
-async def _resume(deps: Deps, batch: Batch) -> Submitted:
+async def _resume(deps: Deps, batch: Batch, room: Room) -> Submitted:
     """Send a batch whose plan was saved earlier: it was put off, or its process died."""
     try:
         recipe: Recipe | None = deps.recipe(batch.job)
@@ -168,7 +171,8 @@ async def _resume(deps: Deps, batch: Batch) -> Submitted:
         if recipe is None or recipe.fingerprint != batch.fingerprint:
             abandon(deps, batch, "the recipe changed before it was sent")
             return Submitted()
-        if is_over(deps, recipe, batch.job):
+        if room.is_over(batch.job, recipe):
+            room.give_back(batch)
             abandon(deps, batch, "max_cost was lowered before it was sent")
             return Submitted()
         with Spool(deps.spool_dir) as spool:

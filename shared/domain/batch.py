@@ -79,7 +79,7 @@ TRANSITIONS: dict[tuple[BatchStatus, BatchEvent], BatchStatus] = {
 }
 
 TERMINAL = frozenset({BatchStatus.COLLECTED, BatchStatus.RELEASED, BatchStatus.FAILED})
-LIVE = frozenset(BatchStatus) - TERMINAL
+LIVE = tuple(status for status in BatchStatus if status not in TERMINAL)
 
 
 class IllegalTransition(Exception):
@@ -113,11 +113,12 @@ class Batch(Record, frozen=True, kw_only=True):
 
     `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
     all, `requests` what is left, `body_size` the bytes of the body sent, `cost_at_most` the US
-    dollars that its list may cost (0 where the price isn't known). `next_at` is when somebody
-    should look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks
-    since the last success, for backing off, `short_reads` the whole readings of its results that
-    lacked lines. `blamed` is the place whose request alone `failure` is about, where the provider
-    named one. `cancel_wanted` has poll ask for its cancellation until that is taken.
+    dollars that its list may cost, `one_at_most` what the costliest of its requests may (0 where
+    the price isn't known). `next_at` is when somebody should look at it next; taking it up moves
+    `next_at` a lease ahead. `tries` counts the looks since the last success, for backing off,
+    `short_reads` the whole readings of its results that lacked lines. `blamed` is the place whose
+    request alone `failure` is about, where the provider named one. `cancel_wanted` has poll ask for
+    its cancellation until that is taken.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -135,6 +136,7 @@ class Batch(Record, frozen=True, kw_only=True):
     inference_geo: str | None = None
     body_size: int = 0
     cost_at_most: Decimal = Decimal(0)
+    one_at_most: Decimal = Decimal(0)
     excluded: bytes = b""
     intent_at: datetime | None = None
     doubt_since: datetime | None = None

@@ -14,7 +14,9 @@ class Job(Record, frozen=True, kw_only=True):
     what keeps all of it from being worked on. `settings` is
     the home's own: the laptop keeps the command there so that `retry` needs no arguments.
     `published_at` is when those files were last written, `publishing_s` how many seconds that
-    took. `rev` is the store's, 0 when never stored.
+    took. `plans` goes up with each batch that is planned below a limit of costs, so that whoever
+    adds them up notices one that somebody else planned at the same time. `rev` is the store's, 0
+    when never stored.
     """
 
     name: JobName
@@ -23,4 +25,5 @@ class Job(Record, frozen=True, kw_only=True):
     settings: dict[str, str]
     published_at: datetime | None = None
     publishing_s: float = 0.0
+    plans: int = 0
     rev: int = 0

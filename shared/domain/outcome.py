@@ -57,13 +57,15 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The model answered: `text` becomes the report; `truncated` when it was cut short."""
+    """The model answered: `text` becomes the report; `truncated` when it was cut short, `uncounted`
+    when it doesn't say what it used."""
 
     text: str
     model: str
     stop_reason: str
     truncated: bool
     usage: Usage
+    uncounted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +82,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
-    """It ends without a report; what was used is billed all the same when there is `usage`."""
+    """It ends without a report; what was used is billed all the same when there is `usage`, and may
+    be when it is `uncounted`."""
 
     failure: Failure
     model: str = ""
     usage: Usage | None = None
+    uncounted: bool = False
 
 
 Outcome = Report | Retry | Fail
@@ -121,10 +125,10 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
             return Fail(failure=failure("canceled", "its batch was canceled", retryable=True))
         case "succeeded":
             why = "the request succeeded, but the result holds no message"
-            return Fail(failure=failure("unknown_result", why, retryable=True))
+            return Fail(failure=failure("unknown_result", why, retryable=True), uncounted=True)
         case other:
             why = f"the result is of a type docmill doesn't know: {other[:60]!r}"
-            return Fail(failure=failure("unknown_result", why, retryable=True))
+            return Fail(failure=failure("unknown_result", why, retryable=True), uncounted=True)
 
 
 def _again(failure: Failure, max_attempts: int) -> Outcome:
@@ -151,11 +155,15 @@ def _errored(
 
 def _read(message: Message, failure: _FailureMaker) -> Outcome:
     usage = _usage_of(message.usage)
+    uncounted = not _counts(message.usage)
     stop_reason = message.stop_reason or "unknown"
 
     def fail(type_: str, why: str, *, retryable: bool) -> Fail:
         return Fail(
-            failure=failure(type_, why, retryable=retryable), model=message.model, usage=usage
+            failure=failure(type_, why, retryable=retryable),
+            model=message.model,
+            usage=usage,
+            uncounted=uncounted,
         )
 
     match stop_reason:
@@ -182,6 +190,15 @@ def _read(message: Message, failure: _FailureMaker) -> Outcome:
         stop_reason=stop_reason,
         truncated=stop_reason in (StopReason.MAX_TOKENS, StopReason.CONTEXT_WINDOW),
         usage=usage,
+        uncounted=uncounted,
+    )
+
+
+def _counts(usage: Tokens | None) -> bool:
+    """Whether it says what there is to pay for."""
+    return usage is not None and all(
+        tokens is not None and 0 <= tokens <= MOST_TOKENS
+        for tokens in (usage.input_tokens, usage.output_tokens)
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from shared.domain.batch import LIVE, Batch, BatchStatus
+from shared.domain.batch import Batch, BatchStatus
+from shared.domain.totals import Totals
 
 HELD = "held_by_max_cost"
 """The failure of documents that were not submitted because of what they might cost."""
@@ -17,11 +18,6 @@ def committed(batches: Iterable[Batch]) -> Decimal:
     return sum((_committed(batch) for batch in batches), Decimal(0))
 
 
-def under_way(batches: Iterable[Batch]) -> list[Batch]:
-    """Those that will leave some of what is set aside for them."""
-    return [batch for batch in batches if batch.status in LIVE]
-
-
 def held_message(*, most: Decimal, max_cost: Decimal, taken: Decimal) -> str:
     """Why a document is held, and what to do."""
     left = max(max_cost - taken, Decimal(0))
@@ -33,10 +29,17 @@ def held_message(*, most: Decimal, max_cost: Decimal, taken: Decimal) -> str:
 
 def _committed(batch: Batch) -> Decimal:
     if batch.status is BatchStatus.COLLECTED:
-        return batch.totals.cost if batch.totals else Decimal(0)
+        return _spent(batch)
     if batch.status in _NEVER_SENT:
         return Decimal(0)
     if batch.status in (BatchStatus.FAILING, BatchStatus.FAILED):
         lost = batch.failure is not None and batch.failure.type in _MAYBE_BILLED
         return batch.cost_at_most if lost else Decimal(0)
     return batch.cost_at_most
+
+
+def _spent(batch: Batch) -> Decimal:
+    """Its cost, and for each answer whose usage nobody knows what the costliest may have been."""
+    totals = batch.totals or Totals()
+    unknown = max(batch.cost_at_most - totals.cost, Decimal(0))
+    return totals.cost + min(unknown, totals.unpriced * batch.one_at_most)

@@ -10,7 +10,8 @@ class Totals(Record, frozen=True, kw_only=True):
     """Outcomes, tokens and dollars of one or many batches.
 
     `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
-    price; both leave out the `unpriced` requests, whose model has no known price.
+    price; both leave out the `unpriced` requests: their model has no known price, or what they used
+    isn't known, as their result is lost, strange, or without a count of tokens.
     `retried` requests are waiting again.
     """
 

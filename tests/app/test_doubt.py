@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from shared.app.control import requeue
 from shared.app.reconcile import reconcile
 from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
+from shared.domain.ids import ProviderId
 from tests.app.home import JOB, START, Home
 from tests.app.jobs import REPORTED, fill, only, run
 
@@ -147,3 +149,25 @@ def test_a_clock_that_is_put_right_before_the_doubt_is_looked_into_hides_nothing
     run(home)
     assert home.requested() == 1
     assert [b.status for b in home.batches()] == [BatchStatus.COLLECTED]
+
+
+@pytest.mark.parametrize("documents", [1, 2, 30])
+def test_lines_of_nobodys_do_not_hide_whose_a_batch_is(home: Home, documents: int) -> None:
+    home.simulator.faults.stray_lines = 1
+    home.simulator.faults.malformed_lines = 1
+    fill(home, documents)
+    home.see()
+    home.deps = replace(home.deps, api=StrayFirst(home.simulator, lambda: home.now))
+    home.lose_answer()
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == documents
+
+
+class StrayFirst(SimulatorApi):
+    """Results begin with lines that belong to no row."""
+
+    async def results(self, provider_id: ProviderId) -> AsyncGenerator[list[bytes], None]:
+        yield [b'{"custom_id":"nobodys","result":{"type":"canceled"}}']
+        async for lines in super().results(provider_id):
+            yield lines

@@ -224,3 +224,22 @@ def test_a_manifest_can_be_taken_in_by_pieces(home: Home, name: str) -> None:
     assert not failure_types(home)
     run_from_the_start = home.see()
     assert (run_from_the_start.new, run_from_the_start.unchanged) == (0, 1600)
+
+
+def test_what_comes_back_after_its_report_was_removed_is_told(home: Home) -> None:
+    home.deps = replace(home.deps, policy=Policy(check_reports=True))
+    home.write("a.md", "# A")
+    home.see()
+    run(home)
+    home.write("a.md", "# A, another")
+    home.see()
+    (home.root / "input" / "a.md").unlink()
+    run(home)
+    forget_gone(home.deps, JOB)  # it left before it was sent: back to its report
+    assert home.statuses() == {"a.md": REPORTED}
+    (home.root / "output" / "a.md.md").unlink()
+    home.write("a.md", "# A")
+    home.see()
+    run(home)
+    assert failure_types(home) == {"a.md": "report_missing"}
+    assert home.requested() == 1

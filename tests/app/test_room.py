@@ -1,15 +1,21 @@
 import asyncio
 import random
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from shared.adapters.simulator.core import SimulatorSettings
-from shared.app.control import requeue_unsent
+from shared.adapters.simulator_api import SimulatorApi
+from shared.app.control import requeue, requeue_unsent
+from shared.app.plan import Full, plan_batch
+from shared.app.room import Room
+from shared.app.spool import Spool
 from shared.app.submit import submit
-from shared.domain.batch import BatchStatus
+from shared.domain.batch import Batch, BatchStatus
 from shared.domain.document import DocumentStatus
+from shared.domain.ids import JobName, ProviderId
 from shared.domain.recipe import parse_recipe
 from shared.domain.spend import HELD, committed
 from tests.app.home import JOB, RECIPE, Home
@@ -98,6 +104,85 @@ def test_a_limit_that_was_lowered_holds_back_what_was_planned(home: Home) -> Non
     run(home)
     assert home.requested() == 0
     assert len(held(home)) == 3
+
+
+def test_one_costly_document_holds_up_no_other_and_each_is_held_with_its_own_figure(
+    home: Home,
+) -> None:
+    allow(home, "0.06")
+    home.write("a-long.md", "word " * 9_000)
+    home.write("b-longer.md", "word " * 12_000)
+    fill(home, 3)
+    run(home)
+    assert held(home) == ["a-long.md", "b-longer.md"]
+    assert home.requested() == 3
+    messages = [d.failure.message for d in home.store.failed(JOB) if d.failure]
+    assert [message.partition(",")[0] for message in messages] == [
+        "held: it may cost $0.1287",
+        "held: it may cost $0.1662",
+    ]
+
+
+def test_of_two_that_plan_at_the_same_time_one_notices(home: Home) -> None:
+    allow(home, "0.02")  # for one request
+    fill(home, 1, "a/")
+    fill(home, 1, "b/")
+    here, there = Room(home.deps), Room(home.deps)
+    groups = list(home.store.groups())
+    both = [room.left(JOB, home.recipe) for room in (here, there)]
+    for left, group in zip(both, groups, strict=True):
+        with Spool(home.root) as spool:
+            planned = plan_batch(home.deps, group, home.recipe, spool, left=left)
+        assert not isinstance(planned, Full | None)
+    first, second = home.batches()
+    assert [here.takes(first, home.recipe), there.takes(second, home.recipe)] == [True, False]
+
+
+def test_many_batches_are_added_up_once_a_round(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(home, "100")
+    for number in range(30):
+        fill(home, 1, f"{number}/")
+    read: list[str] = []
+    batches = home.store.batches
+
+    def counted(job: JobName) -> Iterator[Batch]:
+        read.append(job)
+        return batches(job)
+
+    monkeypatch.setattr(home.store, "batches", counted)
+    asyncio.run(submit(home.deps))
+    assert len(home.batches()) == 30
+    assert len(read) == 2  # one of them is this test's
+
+
+@pytest.mark.parametrize("lost", ["lost", "without usage"])
+def test_a_result_that_nobody_can_price_counts_at_its_most(home: Home, lost: str) -> None:
+    fill(home, 2)
+    if lost == "lost":
+        home.simulator.faults.lost_lines = 1
+    else:
+        home.deps = replace(home.deps, api=Uncounted(home.simulator, lambda: home.now))
+    run(home)
+    [batch] = home.batches()
+    assert batch.totals is not None
+    unknown = 1 if lost == "lost" else 2
+    assert batch.totals.unpriced == unknown
+    least = batch.totals.cost + unknown * Decimal("0.0125")  # answers of 1,000 tokens
+    assert least < committed([batch]) <= batch.cost_at_most
+    allow(home, str(committed([batch])))
+    requeue(home.deps, JOB)
+    run(home)
+    assert home.requested() == 2
+
+
+class Uncounted(SimulatorApi):
+    """Answers don't say what they used."""
+
+    async def results(self, provider_id: ProviderId) -> AsyncGenerator[list[bytes], None]:
+        async for lines in super().results(provider_id):
+            yield [line.replace(b'"usage"', b'"useage"') for line in lines]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -221,6 +221,7 @@ class FaultyApi:
         odd = self.provider.odd.get(provider_id, ())
         faults.duplicate_lines = 2 if Fault.LINES_TWICE in odd else 0
         faults.malformed_lines = faults.stray_lines = 1 if Fault.LINES_STRANGE in odd else 0
+        faults.lost_lines = 1 if Fault.LINES_LOST in odd else 0
         lines: list[bytes] = []
         trouble: ApiError | None = None
         try:

@@ -141,7 +141,7 @@ def tick(world: World) -> None:
 def useful(world: World) -> list[str]:
     """Which timers would find something, as far as can be seen from here."""
     mirror, now = world.stage.mirror, world.now
-    due = {batch.status for batch in mirror.batches.values() if batch.next_at <= now} & LIVE
+    due = {batch.status for batch in mirror.batches.values() if batch.next_at <= now} & set(LIVE)
     kinds = []
     is_open = any(_may_be_ripe(world, group) for group in mirror.groups.values())
     if is_open or BatchStatus.PLANNED in due:

@@ -13,15 +13,17 @@ from msgspec.structs import replace
 
 from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
-from shared.app import plan, reconcile, results, submit
+from shared.app import reconcile, requests, results, room, submit
 from shared.app.deps import Deps
 from shared.domain import document as documents
+from shared.domain import spend
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Document, DocumentStatus, Sighting
 from shared.domain.group import Group
 from shared.domain.job import Job
 from shared.domain.policy import Policy
+from shared.domain.recipe import Recipe
 from tests.world import world as worlds
 
 if TYPE_CHECKING:
@@ -128,12 +130,12 @@ def no_dedupe_of_uploads(patch: pytest.MonkeyPatch) -> None:
 
 def no_dedupe_of_content(patch: pytest.MonkeyPatch) -> None:
     """Content that has its report is sent again when it comes under another version."""
-    real = plan._Requests.make
+    real = requests.Requests.make
 
-    def make(self: plan._Requests, document: Document, *rest: object) -> object:
+    def make(self: requests.Requests, document: Document, *rest: object) -> object:
         return real(self, replace(document, reported_digest=None), *rest)  # type: ignore[arg-type]  # as given
 
-    patch.setattr(plan._Requests, "make", make)
+    patch.setattr(requests.Requests, "make", make)
 
 
 def no_dedupe_of_lines(patch: pytest.MonkeyPatch) -> None:
@@ -164,6 +166,29 @@ def claims_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(submit, "claim", lambda _deps, _batch, plan: Bitmap(bytes(plan.excluded)))
 
 
+def no_limit(patch: pytest.MonkeyPatch) -> None:
+    """What a job may cost is not looked at."""
+    patch.setattr(room.Room, "left", lambda *_: None)
+    patch.setattr(room.Room, "takes", lambda *_: True)
+    patch.setattr(room.Room, "is_over", lambda *_: False)
+
+
+def no_fence(patch: pytest.MonkeyPatch) -> None:
+    """What others plan meanwhile isn't added up."""
+
+    def takes(self: room.Room, batch: Batch, recipe: Recipe) -> bool:
+        if recipe.max_cost is not None:
+            self._account(batch.job).taken += batch.cost_at_most
+        return not self.is_over(batch.job, recipe)
+
+    patch.setattr(room.Room, "takes", takes)
+
+
+def lost_lines_cost_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A result that never came counts as unpaid."""
+    patch.setattr(spend, "_spent", lambda batch: batch.totals.cost if batch.totals else 0)
+
+
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     intent_after_effect,
     unanswered_counts_as_planned,
@@ -176,6 +201,9 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     no_dedupe_of_lines,
     no_lease,
     claims_are_not_checked,
+    no_limit,
+    no_fence,
+    lost_lines_cost_nothing,
 )
 
 

@@ -19,7 +19,8 @@ from tests.world.mirror import Mirror
 _UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
 _HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
-_LOST = "result_missing"
+_INPUT_PRICE = Decimal("2.5e-6")
+"""US dollars per token that the recipes' model takes in a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,18 +200,21 @@ class Rules:
         """A batch was closed: its totals are what the provider says it did."""
         rows = self.ledger.batches.get(batch.provider_id or "", [])
         totals = batch.totals
-        lost = {
-            document.failure.custom_id
-            for document in self.mirror.documents.values()
-            if document.failure is not None and document.failure.type == _LOST
-        }
-        if totals is None or lost & {row.custom_id for row in rows}:
+        billed = sum(row.row.input_tokens for row in rows if row.is_paid) * _INPUT_PRICE
+        if committed([batch]) < billed:
+            facts = (
+                f"{batch.id} counts as {committed([batch])}, and its prompts alone cost {billed}"
+            )
+            self.blame("what may be billed is counted", facts)
+        if totals is None:
             return
         refused = sum(row.custom_id in self.refused for row in rows)
         most = sum(row.ending in _READABLE for row in rows)
         readable = min(max(totals.reported, most - refused), most)
         done = totals.reported + totals.failed + totals.retried
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
+        if totals.unpriced:  # lines that never came say nothing
+            readable, tokens = totals.reported, totals.usage.input_tokens
         told = (done, totals.reported, totals.usage.input_tokens)
         true = (len(rows), readable, tokens)
         if told != true or batch.requests != len(rows):

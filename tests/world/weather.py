@@ -42,6 +42,7 @@ class Fault(StrEnum):
     ROWS_ODD = "batch with refusals and cut answers"
     LINES_TWICE = "batch with lines doubled"
     LINES_STRANGE = "batch with strange lines"
+    LINES_LOST = "batch with a line lost"
     WRONG_COUNTS = "batch with wrong counts"
     SLOW_BATCH = "batch that takes hours"
     LISTING_LAGS = "world where listings lag"
@@ -85,6 +86,7 @@ ROW_FAULTS = (
     Fault.ROWS_ODD,
     Fault.LINES_TWICE,
     Fault.LINES_STRANGE,
+    Fault.LINES_LOST,
     Fault.WRONG_COUNTS,
     Fault.SLOW_BATCH,
 )
@@ -115,6 +117,7 @@ _MOST: dict[Fault, float] = {
     Fault.ROWS_ODD: 0.6,
     Fault.LINES_TWICE: 0.5,
     Fault.LINES_STRANGE: 0.2,
+    Fault.LINES_LOST: 0.1,
     Fault.WRONG_COUNTS: 0.1,
     Fault.SLOW_BATCH: 0.3,
     Fault.EVENT_TWICE: 0.4,

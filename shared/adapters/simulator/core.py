@@ -33,6 +33,9 @@ from shared.adapters.simulator.rules import (
 )
 from shared.adapters.simulator.settings import SimulatorSettings
 
+_MALFORMED = b'{"custom_id": "cut\n'
+_STRAY = b'{"custom_id":"nobodys","result":{"type":"canceled"}}\n'
+
 BATCHES = "/v1/messages/batches"
 
 __all__ = ["BATCHES", "LIFETIME", "SimulatedBatch", "Simulator", "SimulatorSettings"]
@@ -218,7 +221,11 @@ class Simulator:
 
     def _lines(self, batch: SimulatedBatch) -> Iterator[bytes]:
         again: list[bytes] = []
-        for row in shuffled(batch.rows, seed=self.seed, batch=batch.id):
+        odd = self._odd_lines(batch)
+        for number, row in enumerate(shuffled(batch.rows, seed=self.seed, batch=batch.id)):
+            yield from odd.pop(number, ())
+            if number < self.faults.lost_lines:
+                continue
             line = result_line(
                 row,
                 batch.ending(row),
@@ -229,9 +236,18 @@ class Simulator:
                 again.append(line)
             yield line
         yield from again
-        yield from [b'{"custom_id": "cut\n'] * self.faults.malformed_lines
-        stray = b'{"custom_id":"nobodys","result":{"type":"canceled"}}\n'
-        yield from [stray] * self.faults.stray_lines
+        for lines in odd.values():
+            yield from lines
+
+    def _odd_lines(self, batch: SimulatedBatch) -> dict[int, list[bytes]]:
+        """Lines that belong to no row, by the number of the row before which they come."""
+        faults = self.faults
+        lines = [_MALFORMED] * faults.malformed_lines + [_STRAY] * faults.stray_lines
+        placed: dict[int, list[bytes]] = {}
+        for number, line in enumerate(lines):
+            at = share(self.seed, batch.id, str(number), "odd") * (len(batch.rows) + 1)
+            placed.setdefault(int(at), []).append(line)
+        return placed
 
     def _find(self, now: datetime, batch_id: str) -> SimulatedBatch:
         batch = self.batches.get(batch_id)

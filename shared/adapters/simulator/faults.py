@@ -76,7 +76,8 @@ class Faults:
     Rates are shares of rows, decided by the seed when a batch is created, among rows whose
     custom_id holds `containing`. `not_found_s` is how long a new batch answers
     404, `listing_lag_s` how long it is missing from listings. `wrong_counts` adds to the count of
-    succeeded rows; the `…_lines` are added to the results of each batch.
+    succeeded rows. Of the results of each batch, `lost_lines` are left out, and the other `…_lines`
+    are added.
     """
 
     script: list[Fault] = field(default_factory=list)
@@ -99,6 +100,7 @@ class Faults:
     duplicate_lines: int = 0
     malformed_lines: int = 0
     stray_lines: int = 0
+    lost_lines: int = 0
 
     def next_for(self, call: Call, draw: float = 0.0) -> Fault | None:
         """Take the next scripted fault of this call; `draw` is below the rate of what strikes."""

@@ -1,0 +1,85 @@
+"""From what was read of a document to the request that is sent for it, and what that may cost."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+import msgspec
+
+from shared.app.contents import Read, read_contents
+from shared.app.deps import Deps
+from shared.app.spool import FRAME_BYTES
+from shared.domain.document import (
+    Document,
+    DocumentStatus,
+    Failure,
+    failed,
+    report_lost,
+    unchanged,
+)
+from shared.domain.estimate import bound
+from shared.domain.ids import CustomId, custom_id
+from shared.domain.names import report_path
+from shared.domain.recipe import Recipe
+from shared.domain.rendering import Renderer, RenderError, request_params
+
+_ENCODE = msgspec.json.Encoder().encode
+
+
+class Requests:
+    """Turns what was read into requests, by one recipe."""
+
+    def __init__(self, deps: Deps, recipe: Recipe) -> None:
+        self.deps = deps
+        self.recipe = recipe
+        self._renderer = Renderer(recipe)
+
+    def make(
+        self, document: Document, content: Read, name: CustomId
+    ) -> Document | tuple[str, bytes]:
+        """The digest and the encoded request, or the document as it ends without one."""
+        now = self.deps.clock()
+        if isinstance(content, Failure):
+            return failed(document, content, now=now)
+        waits = document.status is DocumentStatus.WAITING
+        if waits and content.digest == document.reported_digest:
+            return (
+                unchanged(document)
+                if self._has_report(document)
+                else report_lost(document, now=now)
+            )
+        try:
+            prompt = self._renderer.render(content.input)
+        except RenderError as error:
+            return failed(document, Failure(type=error.type, message=error.message), now=now)
+        request = _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+        most = self.deps.policy.max_batch_bytes - FRAME_BYTES
+        if len(request) > most:
+            message = (
+                f"its request is {len(request):,} bytes, more than a whole batch may have "
+                f"({most:,}); split the document"
+            )
+            return failed(document, Failure(type="request_too_large", message=message), now=now)
+        return content.digest, request
+
+    def _has_report(self, document: Document) -> bool:
+        """A document that left the input and comes back may have lost its report meanwhile."""
+        deps = self.deps
+        if not deps.policy.check_reports:
+            return True
+        return deps.reports.exists(deps.output_key(document.job, report_path(document.path)))
+
+
+def costs_at_most(
+    deps: Deps, recipe: Recipe, documents: Iterable[Document]
+) -> Iterator[tuple[Document, Decimal]]:
+    """What the request of each may cost at most, in US dollars, as planning will count it.
+
+    What ends without a request, and what has no price, costs nothing.
+    """
+    requests = Requests(deps, recipe)
+    at_most = bound(recipe, deps.catalog)
+    batch = deps.new_batch_id()
+    for document, content in read_contents(deps, documents, recipe):
+        made = requests.make(document, content, custom_id(document.path, 0, batch))
+        cost = Decimal(0) if isinstance(made, Document) else at_most(len(made[1]))
+        yield document, cost or Decimal(0)
