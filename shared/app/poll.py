@@ -90,9 +90,8 @@ class Looking:
     async def round(self, *, until: datetime | None = None) -> Polled:
         """Look at what is due, as far as the pace allows now."""
         began = self._deps.clock()
-        polled = await poll(
-            self._deps, limit=self._pace.allowed(began), until=until, tell=self._tell
-        )
+        limit = min(self._pace.allowed(began), _PER_ROUND)
+        polled = await poll(self._deps, limit=limit, until=until, tell=self._tell)
         self._pace = self._pace.after(polled.checked, now=began)
         if polled.unavailable is not None:
             rest = backoff(0, asked=polled.unavailable.retry_after)
