@@ -165,11 +165,11 @@ class SqliteStore:
         with self._file.translating():
             return records.unpacked(data for (data,) in rows)
 
-    def swap_batch(self, batch: Batch) -> Batch:
+    def swap_batch(self, batch: Batch, *, durable: bool = True) -> Batch:
         after = records.raised(batch)
-        # On the disk before it returns: the intent must survive a power cut that the call it
-        # announces doesn't undo. That makes everything written earlier as durable.
-        self._swap(_BATCH, batch.rev, _batch_row(after), what=f"batch {batch.id}", durable=True)
+        # Durable is on the disk before it returns: the intent must survive a power cut that the
+        # call it announces doesn't undo. That makes everything written earlier as durable.
+        self._swap(_BATCH, batch.rev, _batch_row(after), what=f"batch {batch.id}", durable=durable)
         return after
 
     def due(self, status: BatchStatus, *, now: datetime, limit: int) -> list[Batch]:

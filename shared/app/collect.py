@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
-from shared.app.pauses import declare_pause, lift_pause
+from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
 from shared.app.settle import settle
 from shared.app.slices import slices
@@ -125,6 +125,7 @@ def _hold(deps: Deps, reading: Reading) -> None:
 
 
 def _put_off(deps: Deps, batch: Batch, error: Unavailable | NotFound | Refused) -> Collected:
+    pause_if_refused(deps, error)
     now = deps.clock()
     tries = batch.tries + 1
     created = batch.created_at or batch.planned_at

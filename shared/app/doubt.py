@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
+from shared.app.pauses import pause_if_refused
 from shared.app.settle import settle
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
@@ -37,6 +38,7 @@ async def resolve_doubts(deps: Deps, batches: list[Batch]) -> tuple[int, int, in
     try:
         listing = await _listed(deps, batches)
     except (Unavailable, Refused) as error:
+        pause_if_refused(deps, error)
         for batch in batches:
             _unproven(deps, batch, error.message, backoff(batch.tries))
         return 0, 0, len(batches)
@@ -96,6 +98,7 @@ async def _resolve(deps: Deps, batch: Batch, listing: _Listing) -> BatchStatus:
         try:
             owner = await _owner(deps, candidate, listing)
         except (Unavailable, Refused) as error:
+            pause_if_refused(deps, error)
             return _unproven(deps, batch, error.message, backoff(batch.tries))
         if owner == batch.id:
             return _adopt(deps, batch, candidate)

@@ -1,8 +1,8 @@
 """Pauses of all submitting: declared when the provider says not now, lifted when one is taken."""
 
 from shared.app.deps import Deps
-from shared.domain.pause import Pause, extended
-from shared.ports.batch_api import Unavailable
+from shared.domain.pause import Pause, PauseReason, extended
+from shared.ports.batch_api import ApiError, Unavailable
 from shared.ports.store import StaleWrite
 
 
@@ -33,6 +33,23 @@ def declare_pause(deps: Deps, error: Unavailable) -> Pause:
             until=pause.until.isoformat(),
         )
         return pause
+
+
+def pause_if_refused(deps: Deps, error: ApiError) -> None:
+    """Pause when it is the key that is refused, at whatever call: a run on a laptop ends with it.
+
+    Any other error is of the call at hand.
+    """
+    if isinstance(error, Unavailable) and error.reason is PauseReason.CREDENTIALS:
+        declare_pause(deps, error)
+
+
+def ending_pause(deps: Deps) -> Pause | None:
+    """The pause that only a person ends, so that nothing of a run on a laptop can go on."""
+    pause = deps.store.pause()
+    if pause is not None and pause.reason is PauseReason.CREDENTIALS:
+        return pause
+    return None
 
 
 def lift_pause(deps: Deps) -> None:

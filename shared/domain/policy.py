@@ -19,6 +19,10 @@ BATCH_LIFETIME = timedelta(hours=24)
 """When the provider expires what it hasn't finished (reference)."""
 
 
+LOOKS_PER_MINUTE = 500
+"""Half of what the lowest tier may call of the Batches API, 1,000 requests a minute for all its
+methods together (reference, rate limits). The rest is for submitting, collecting, and others."""
+
 BYTES_PER_TOKEN = 4
 """Of an answer in the results, about: English text, and JSON around it."""
 
@@ -36,6 +40,7 @@ class Policy:
     machine whose clock shows local time as UTC is off by up to 14 hours, and believing it pays
     twice; looking back further costs a page of the listing per 1,000 batches.
     `index_lag`: how far the store's index may be behind its rows.
+    `looks_per_minute`: how often batches may be looked at, all together.
     `lease`: how long a batch stays with the process that took it up.
     `max_results_bytes`: how long the results of a batch may get, were every answer as long as it
     may be; for a home that reads them within a limited time.
@@ -49,6 +54,7 @@ class Policy:
     clock_skew: timedelta = timedelta(hours=24)
     not_found_grace: timedelta = BATCH_LIFETIME + timedelta(hours=1)
     index_lag: timedelta = timedelta(0)
+    looks_per_minute: int = LOOKS_PER_MINUTE
     lease: timedelta = timedelta(minutes=15)
     max_attempts: int | None = None
     max_batch_requests: int = MAX_BATCH_REQUESTS

@@ -2,7 +2,7 @@
 
 Whatever an expression prints is fenced by the finalizer, after all filters and inside all
 loops, while conditions see the raw value. The engine gets plain values only and no functions of
-ours, so there is no way into Python; fuel bounds time and memory.
+ours, so there is no way into Python; fuel, by the size of the document, bounds time and memory.
 """
 
 import hashlib
@@ -17,10 +17,15 @@ from minijinja import Environment, TemplateError, safe
 
 from shared.domain.template_tags import TOO_COMPLEX, is_plain, too_complex
 
-# One unit is one instruction, or 64 bytes of text made (measured with 3.1.0): enough to go
-# through 5 MB word by word with a condition (7 million). Text that doubles in a loop stops below
-# 0.5 GB, the process below 1 GB.
+# One unit is one instruction, or 64 bytes of text made (measured with 3.1.0). All of it is enough
+# to go through 5 MB word by word with a condition (7 million), and takes seconds, 8 where much is
+# printed. So a template gets what suits the document at hand, or 10,000 small ones that it can't
+# take would fail for most of a day: going through text by character takes 7 units of each, through
+# rows that print three cells 29 of each row, which counts as 4 values and their text. Text that
+# doubles in a loop stops below 0.5 GB, the process below 1 GB.
 FUEL = 8_000_000
+FUEL_AT_LEAST = 250_000
+FUEL_PER_CHARACTER = 10
 INLINE_CHARACTERS = 200
 NONCE_CHARACTERS = 16
 OWN_NAMES = frozenset({"document", "columns"})
@@ -107,6 +112,7 @@ class PromptTemplate:
         try:
             with _faults():
                 plain = {name: _plain(value) for name, value in values.items()}
+                self._environment.fuel = _fuel(len(self._source) + _size(values))
                 return self._environment.render_template(_TEMPLATE, **plain)
         finally:
             _salt.reset(token)
@@ -160,6 +166,24 @@ def _one_line(text: str) -> str:
 def _fenced(value: object) -> str:
     """minijinja's finalizer; marked safe so that an autoescape block can't take the tags apart."""
     return safe(fence(_text(value), _salt.get()))
+
+
+def _fuel(size: int) -> int:
+    """How much a template may do for values of this size, its own included."""
+    return min(FUEL_AT_LEAST + size * FUEL_PER_CHARACTER, FUEL)
+
+
+def _size(value: object) -> int:
+    """Characters of text, and one for each value."""
+    match value:
+        case str():
+            return 1 + len(value)
+        case Mapping():
+            return 1 + sum(_size(item) for item in value.values())
+        case list() | tuple():
+            return 1 + sum(map(_size, value))
+        case _:
+            return 1
 
 
 def _text(value: object) -> str:

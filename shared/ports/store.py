@@ -87,8 +87,12 @@ class Store(Protocol):
     def members(self, batch_id: BatchId) -> list[Member]:
         """The list of a batch, by place; empty when there is no such batch."""
 
-    def swap_batch(self, batch: Batch) -> Batch:
-        """Write a batch. Raises StaleWrite."""
+    def swap_batch(self, batch: Batch, *, durable: bool = True) -> Batch:
+        """Write a batch. Raises StaleWrite.
+
+        What isn't `durable` a power cut may undo, as if it had never happened: only for what is
+        found out again by whoever looks again.
+        """
 
     def due(self, status: BatchStatus, *, now: datetime, limit: int) -> list[Batch]:
         """The batches of a live status whose `next_at` has come, longest due first."""

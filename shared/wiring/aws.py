@@ -104,6 +104,7 @@ class AwsHome:
                 spool_dir=Path(tempfile.gettempdir()),
                 policy=Policy(
                     poll_interval=self.settings.poll_interval,
+                    looks_per_minute=self.settings.looks_per_minute,
                     doubt_grace=self.settings.doubt_grace,
                     index_lag=_INDEX_LAG,
                     max_results_bytes=_MAX_RESULTS_BYTES,

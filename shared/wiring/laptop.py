@@ -125,6 +125,7 @@ def for_laptop(
         policy=Policy(
             poll_interval=poll_interval,
             doubt_grace=settings.doubt_grace,
+            looks_per_minute=settings.looks_per_minute,
             max_attempts=max_attempts,
             max_batch_requests=settings.max_batch_requests,
             max_batch_bytes=settings.max_batch_bytes,

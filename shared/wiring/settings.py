@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import Self
 from urllib.parse import urlsplit
 
-from shared.domain.policy import MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+from shared.domain.policy import LOOKS_PER_MINUTE, MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+
+_MOST_LOOKS = 1_000_000
+"""As good as no limit: for a simulator."""
 
 
 class InvalidSettings(Exception):
@@ -21,6 +24,7 @@ class Settings:
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
     poll_interval: timedelta = timedelta(seconds=60)
+    looks_per_minute: int = LOOKS_PER_MINUTE
     table: str = ""
     input_bucket: str = ""
     output_bucket: str = ""
@@ -54,6 +58,9 @@ class Settings:
         settings = cls(
             doubt_grace=timedelta(seconds=number("DOCMILL_DOUBT_GRACE_S", 60, 0, 86_400)),
             poll_interval=timedelta(seconds=number("DOCMILL_POLL_INTERVAL_S", 60, 0.01, 3_600)),
+            looks_per_minute=int(
+                number("DOCMILL_LOOKS_PER_MINUTE", LOOKS_PER_MINUTE, 1, _MOST_LOOKS)
+            ),
             max_batch_requests=int(
                 number("DOCMILL_MAX_BATCH_REQUESTS", MAX_BATCH_REQUESTS, 1, MAX_BATCH_REQUESTS)
             ),

@@ -190,9 +190,13 @@ def test_stores_that_open_a_new_file_at_once_all_get_the_state(tmp_path: Path) -
 def test_the_intent_is_on_the_disk_before_a_swapped_batch_returns(store: SqliteStore) -> None:
     full, normal = 2, 1
     planned = store.plan(batch(), [])
-    store.swap_batch(replace(planned, status=BatchStatus.SUBMITTING))
+    intended = store.swap_batch(replace(planned, status=BatchStatus.SUBMITTING))
     assert store._file.rows("PRAGMA synchronous") == [(full,)]
     store.swap_documents([document()])
+    assert store._file.rows("PRAGMA synchronous") == [(normal,)]
+    taken = store.swap_batch(replace(intended, status=BatchStatus.IN_PROGRESS))
+    assert store._file.rows("PRAGMA synchronous") == [(full,)]
+    store.swap_batch(taken, durable=False)
     assert store._file.rows("PRAGMA synchronous") == [(normal,)]
     assert store._file.rows("PRAGMA journal_mode") == [("wal",)]
 

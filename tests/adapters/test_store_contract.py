@@ -491,6 +491,14 @@ def test_a_batch_written_since_it_was_read_is_not_overwritten(store: Store) -> N
     assert store.batch(read.id) == after
 
 
+def test_what_need_not_be_durable_is_written_and_compared_all_the_same(store: Store) -> None:
+    read = store.plan(batch(), [])
+    after = store.swap_batch(replace(read, note="looked"), durable=False)
+    assert store.batch(read.id) == after
+    with pytest.raises(StaleWrite):
+        store.swap_batch(replace(read, note="late"), durable=False)
+
+
 def test_only_one_of_many_racing_swaps_of_a_batch_wins(opened: Open, store: Store) -> None:
     read = store.plan(batch(), [])
 

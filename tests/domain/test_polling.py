@@ -1,8 +1,8 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.polling import affordable, backoff, next_check
+from shared.domain.polling import Pace, affordable, backoff, next_check
 
 MINUTE = timedelta(minutes=1)
 
@@ -40,3 +40,22 @@ def test_what_takes_long_is_done_a_twentieth_of_the_time() -> None:
     assert affordable(ago=0.0, took=0.0)
     assert not affordable(ago=199.0, took=10.0)
     assert affordable(ago=200.0, took=10.0)
+
+
+def test_a_pace_lets_some_come_together_and_the_rest_evenly() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    pace = Pace.full(500, now=now)
+    assert pace.allowed(now) == 100
+    pace = pace.after(100, now=now)
+    assert pace.allowed(now) == 0
+    assert pace.next_at == now + timedelta(seconds=1)
+    assert pace.allowed(pace.next_at) == 8
+    assert pace.allowed(now + MINUTE) == 100
+
+
+def test_a_pace_that_is_held_allows_nothing_before() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    pace = Pace.full(500, now=now).held(now + MINUTE)
+    assert pace.allowed(now + MINUTE) == 0
+    assert pace.next_at > now + MINUTE
+    assert pace.allowed(pace.next_at) == 8

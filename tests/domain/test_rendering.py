@@ -185,6 +185,23 @@ def test_five_megabytes_are_read_word_by_word() -> None:
     assert rendered(prompt, document(text)) == "." * 131_000
 
 
+def test_what_a_template_may_do_grows_with_its_document() -> None:
+    prompt = "{% for i in range(n) %}{% if i == 1 %}.{% endif %}{% endfor %}"
+    columns = {"n": 100_000}
+    with pytest.raises(RenderError, match="too much work"):
+        rendered(prompt, document("a small one", columns=columns))
+    assert rendered(prompt, document("x" * 100_000, columns=columns)) == "."
+
+
+def test_twenty_thousand_rows_print_their_cells() -> None:
+    rows = [{"a": number, "b": f"text {number}"} for number in range(20_000)]
+    prompt = (
+        "{% for r in rows %}{% if r.a >= 0 and r.b %}"
+        "{{ r.a }}: {{ r.b | upper }} {{ loop.index }}{% endif %}{% endfor %}"
+    )
+    assert rendered(prompt, document(columns={"rows": rows})).count("TEXT") == 20_000
+
+
 def test_blocks_leave_no_lines_behind() -> None:
     prompt = "a\n  {% if document.text %}\nb\n  {% endif %}\nc"
     assert rendered(prompt) == "a\nb\nc"

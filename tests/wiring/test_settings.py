@@ -30,6 +30,13 @@ def test_numbers_out_of_range_are_refused(text: str) -> None:
         Settings.from_env({"DOCMILL_DOUBT_GRACE_S": text})
 
 
+def test_how_often_batches_are_looked_at_follows_the_tier() -> None:
+    assert Settings.from_env({}).looks_per_minute == 500
+    assert Settings.from_env({"DOCMILL_LOOKS_PER_MINUTE": "2000"}).looks_per_minute == 2000
+    with pytest.raises(InvalidSettings, match="LOOKS_PER_MINUTE"):
+        Settings.from_env({"DOCMILL_LOOKS_PER_MINUTE": "0"})
+
+
 def test_the_key_is_not_in_the_repr() -> None:
     assert "sk-canary" not in repr(Settings.from_env({"ANTHROPIC_API_KEY": "sk-canary"}))
 

@@ -85,7 +85,7 @@ class Invocation:
 
     def poll(self) -> None:
         """The timer's poll."""
-        self._ask(run_alone(poll(self.deps)).ended)
+        run_alone(poll(self.deps, tell=lambda batch: self._ask((batch,))))
 
     def collect(self, batch: BatchId) -> None:
         """The queue's collect."""

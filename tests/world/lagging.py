@@ -134,8 +134,8 @@ class LaggingStore:
     def members(self, batch_id: BatchId) -> list[Member]:
         return self._rows.members(batch_id)
 
-    def swap_batch(self, batch: Batch) -> Batch:
-        return self._seen(self._rows.swap_batch(batch))
+    def swap_batch(self, batch: Batch, *, durable: bool = True) -> Batch:
+        return self._seen(self._rows.swap_batch(batch, durable=durable))
 
     def due(self, status: BatchStatus, *, now: datetime, limit: int) -> list[Batch]:
         found = [b for b in self._index.found(Batch) if b.status is status and b.next_at <= now]

@@ -37,13 +37,14 @@ class Forgetful(SqliteStore):
         super().__init__(":memory:")
         self._intents: dict[BatchId, tuple[int, Batch]] = {}
 
-    def swap_batch(self, batch: Batch) -> Batch:
+    def swap_batch(self, batch: Batch, *, durable: bool = True) -> Batch:
         if batch.status is BatchStatus.SUBMITTING:
             claimed = records.raised(batch)
             self._intents[batch.id] = (batch.rev, claimed)
             return claimed
         rev, intended = self._intents.pop(batch.id, (batch.rev, batch))
-        return super().swap_batch(replace(batch, rev=rev) if batch.rev == intended.rev else batch)
+        mended = replace(batch, rev=rev) if batch.rev == intended.rev else batch
+        return super().swap_batch(mended, durable=durable)
 
 
 class Blind(SqliteStore):
@@ -58,9 +59,9 @@ class Blind(SqliteStore):
             super().swap_documents([replace(each, rev=held.rev if held else 0)])
         return set()
 
-    def swap_batch(self, batch: Batch) -> Batch:
+    def swap_batch(self, batch: Batch, *, durable: bool = True) -> Batch:
         held = self.batch(batch.id)
-        return super().swap_batch(replace(batch, rev=held.rev if held else 0))
+        return super().swap_batch(replace(batch, rev=held.rev if held else 0), durable=durable)
 
     def swap_group(self, group: Group) -> Group:
         held = self.group(group.job, group.name)

@@ -25,6 +25,7 @@ class Crash(BaseException):
 class Loop(asyncio.AbstractEventLoop):
     """The least event loop that tasks and gather need: first come, first served; no time, no I/O.
 
+    What is waited for with a time-out comes at once, or not at all: timers never go off.
     The asyncio of one thread knows one running loop, so whoever switches between runs must take
     it along (`Run.pause`).
     """
@@ -71,6 +72,30 @@ class Loop(asyncio.AbstractEventLoop):
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
+
+    def time(self) -> float:
+        return 0.0
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Args]], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return asyncio.TimerHandle(when, callback, args, self, context)
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Args]], object],
+        *args: *Args,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(delay, callback, *args, context=context)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It wasn't going to go off."""
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """What a crash leaves unfinished is nobody's business."""

@@ -131,9 +131,9 @@ class FaultyStore:
 
         return self._read("members", effect, batch_id)
 
-    def swap_batch(self, batch: Batch) -> Batch:
+    def swap_batch(self, batch: Batch, *, durable: bool = True) -> Batch:
         def effect() -> Batch:
-            after = self.inner.swap_batch(batch)
+            after = self.inner.swap_batch(batch, durable=durable)
             before = self.gate.stage.mirror.batches.get(batch.id)
             self._mirrored(after)
             if after.status is BatchStatus.COLLECTED and before and before.status != after.status:
