@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from shared.adapters.simulator.core import SimulatorSettings
-from shared.app.control import requeue_unsent
+from shared.app.control import requeue_unpaid
 from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
 from shared.domain.document import DocumentStatus
@@ -71,7 +71,7 @@ def test_raising_it_releases_what_is_held(home: Home) -> None:
     run(home)
     assert held(home)
     allow(home, "5")
-    assert requeue_unsent(home.deps, JOB) == len(held(home)) or not held(home)
+    assert requeue_unpaid(home.deps, JOB) == len(held(home)) or not held(home)
     run(home)
     assert set(home.statuses().values()) == {REPORTED}
     assert home.requested() == 4

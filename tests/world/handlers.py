@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app.collect import Collected, collect
-from shared.app.control import cancel, requeue, requeue_unsent
+from shared.app.control import cancel, requeue, requeue_unpaid
 from shared.app.deps import Deps
 from shared.app.drive import CredentialsRefused, drive
 from shared.app.gone import forget_gone
@@ -55,7 +55,7 @@ class Invocation:
     def drive(self, job: JobName, sleep: Callable[[float], Awaitable[None]]) -> None:
         """The laptop's run, from the walk through the input to the summary."""
         forget_gone(self.deps, job)
-        requeue_unsent(self.deps, job)
+        requeue_unpaid(self.deps, job)
         taken = take_in(self.deps, job, self._walked(job), ready=True)
         self.gate.tell("took in", taken)
         run_alone(drive(self.deps, sleep=sleep))
