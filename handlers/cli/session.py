@@ -11,6 +11,7 @@ from pathlib import Path
 
 from handlers.cli.display import Display, pick
 from handlers.cli.faults import Fault
+from handlers.cli.memory import Asked
 from handlers.cli.options import Options, parse, settings_for
 from handlers.cli.progress import Progress
 from handlers.cli.simulator_process import simulator_process
@@ -100,8 +101,8 @@ def session(
     out: Path,
     *,
     as_json: bool,
-    asked: Callable[[Store], Options],
-    begin: Callable[[Options], None] = lambda _: None,
+    asked: Callable[[Store], Asked],
+    begin: Callable[[Asked], None] = lambda _: None,
 ) -> Iterator[Callable[[Work], int]]:
     """Hold the output, for asynchronous work on it; everything is let go in the end."""
     with translated_errors(out), ExitStack() as stack:
@@ -109,10 +110,11 @@ def session(
         stack.enter_context(_tidied(out))
         store = open_store(out)
         stack.callback(store.close)
-        options = asked(store)
+        found = asked(store)
+        options = found.options
         settings = settings_for(simulate=options.simulate)
         recipe = parse(options)
-        begin(options)
+        begin(found)
         display = stack.enter_context(pick(as_json=as_json, simulated=options.simulate))
         base_url, key = settings.base_url, settings.api_key
         if options.simulate:
