@@ -76,10 +76,7 @@ def translated_errors(out: Path | None = None) -> Iterator[None]:
     except BlobError as error:
         raise Fault(f"{error.message}; run the same command again to go on") from None
     except CredentialsRefused as error:
-        raise Fault(
-            f"the provider refused the API key: {error}; set ANTHROPIC_API_KEY and run the same "
-            "command again"
-        ) from None
+        raise Fault(f"{error}; then run the same command again") from None
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -109,7 +109,7 @@ def test_nothing_is_intended_before_the_provider_can_be_called(home: Home) -> No
     home.see()
 
     async def missing() -> None:
-        raise Unavailable("no key", reason=PauseReason.CREDENTIALS)
+        raise Unavailable("no key", reason=PauseReason.ACCESS)
 
     ready = home.deps.api.ready
     home.deps.api.ready = missing  # type: ignore[method-assign]
