@@ -20,16 +20,18 @@ _PIECE = 1 << 20
 class Spool:
     """Requests in the order added; each keeps its place, so some can be left out in the end.
 
+    `reserved` bytes count as taken, for a body that must stay smaller than others.
     The file has no name and goes with the process, however that ends. A full disk raises OSError
     from `add`, before anything is submitted.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, reserved: int = 0) -> None:
         self._file = cast(
             "BinaryIO",
             tempfile.TemporaryFile(dir=directory, buffering=_PIECE),  # noqa: SIM115 - `__exit__` closes
         )
         self._ends = array("Q")
+        self._reserved = reserved
 
     def __enter__(self) -> Self:
         return self
@@ -47,8 +49,9 @@ class Spool:
 
     @property
     def size(self) -> int:
-        """Bytes of the body, were it sent whole."""
-        return len(_BEFORE) + (self._ends[-1] if self._ends else 0) + len(_AFTER)
+        """Bytes of the body, were it sent whole, and what is reserved."""
+        inner = self._ends[-1] if self._ends else 0
+        return self._reserved + len(_BEFORE) + inner + len(_AFTER)
 
     def add(self, request: bytes) -> None:
         """Append one encoded request."""

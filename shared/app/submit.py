@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
+
 from shared.app.claims import claim
 from shared.app.deps import Deps, NoRecipe
-from shared.app.groups import mark_stale, set_problem
+from shared.app.groups import change_job, mark_stale, set_problem
 from shared.app.pauses import current_pause, declare_pause, lift_pause
 from shared.app.plan import Full, Plan, plan_batch, spool_again
 from shared.app.room import is_over, wait_for_room
@@ -22,6 +24,8 @@ from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
 from shared.domain.group import Group, Load, is_due, rested
+from shared.domain.ids import JobName
+from shared.domain.job import Job
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
 from shared.domain.polling import next_check
@@ -32,6 +36,10 @@ from shared.ports.store import StaleWrite
 _PLANNED_AT_ONCE = 100
 _AT_ONCE = 4
 """Batches on their way at a time. Each has a spool of up to 256 MB on the disk."""
+
+_TOO_LARGE = "request_too_large"
+_FINAL = frozenset({"invalid_request_error", "not_found_error", _TOO_LARGE})
+"""Refusals that the same request meets again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +124,7 @@ async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Sub
         return done
     with suppress(StaleWrite):  # somebody else submits this one
         while not _stop(deps, until):
-            with Spool(deps.spool_dir) as spool:
+            with Spool(deps.spool_dir, reserved=_reserved(deps, group.job)) as spool:
                 planned = plan_batch(deps, group, recipe, spool)
                 if planned is None:
                     _close_if_empty(deps, group)
@@ -130,6 +138,14 @@ async def _submit_group(deps: Deps, group: Group, until: datetime | None) -> Sub
                     break
                 done += await _send(deps, batch, plan)
     return done
+
+
+def _reserved(deps: Deps, job: JobName) -> int:
+    """How much smaller than others the job's batches must be, by what was refused before."""
+    found = deps.store.job(job)
+    if found is None or found.most_bytes is None:
+        return 0
+    return max(deps.policy.max_batch_bytes - found.most_bytes, 0)
 
 
 def _ripe(deps: Deps, group: Group, recipe: Recipe) -> bool:
@@ -275,9 +291,14 @@ def _probe_taken(deps: Deps) -> None:
 
 
 def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
-    final = error.type == "invalid_request_error"
-    failure = Failure(type=error.type, message=error.message, retryable=not final)
     blamed = None if error.request is None else batch.place_of_request(error.request)
+    if error.type == _TOO_LARGE and blamed is None and batch.requests > 1:
+        _outsized(deps, batch, error)
+        return
+    message = error.message
+    if error.type == _TOO_LARGE:
+        message = f"its request alone is too large, split the document: {message}"
+    failure = Failure(type=error.type, message=message, retryable=error.type not in _FINAL)
     batch = deps.store.swap_batch(
         after(
             batch,
@@ -288,6 +309,23 @@ def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
         )
     )
     deps.emit("batch_refused", batch=batch.id, type=error.type, message=error.message)
+    settle(deps, batch)
+
+
+def _outsized(deps: Deps, batch: Batch, error: Refused) -> None:
+    """Give back a batch that is larger than what stands before the provider takes.
+
+    The limit is found by halving, and saved first: after a crash in between nothing larger is sent.
+    """
+    most = batch.body_size // 2
+
+    def lowered(job: Job) -> Job:
+        return msgspec.structs.replace(job, most_bytes=min(job.most_bytes or most, most))
+
+    change_job(deps.store, batch.job, lowered)
+    message = f"{error.message}; from now on a batch has at most {most:,} bytes"
+    batch = deps.store.swap_batch(after(batch, BatchEvent.OUTSIZED, note=message))
+    deps.emit("batch_refused", batch=batch.id, type=error.type, message=message)
     settle(deps, batch)
 
 

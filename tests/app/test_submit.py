@@ -75,6 +75,46 @@ def test_a_batch_of_nothing_but_cursed_requests_is_not_sent_for_each_of_them(hom
     assert home.simulator.calls[Call.CREATE] == 3
 
 
+def gateway(home: Home, most: int) -> None:
+    """Let something before the provider take smaller bodies only."""
+    home.simulator.settings = replace(home.simulator.settings, max_bytes=most)
+
+
+def test_a_batch_too_large_for_a_gateway_is_halved_until_it_fits_and_no_try_counts(
+    home: Home,
+) -> None:
+    gateway(home, 2_000)
+    fill(home, 40)
+    home.write("large.md", "x" * 1_200)
+    home.write("larger.md", "x" * 2_500)
+    home.see()
+    run(home)
+    statuses = home.statuses()
+    assert [path for path, status in statuses.items() if status is not REPORTED] == ["larger.md"]
+    failure = home.documents()["larger.md"].failure
+    assert failure is not None
+    assert (failure.type, failure.attempts, failure.retryable) == ("request_too_large", 1, False)
+    assert "its request alone is too large" in failure.message
+    assert home.requested() == 41
+    assert {document.attempts for document in home.documents().values()} == {0, 1}
+    assert len(home.batches(BatchStatus.RELEASED)) < 6
+
+
+def test_what_was_found_to_fit_is_known_to_the_next_process(home: Home) -> None:
+    gateway(home, 2_000)
+    fill(home, 20)
+    home.see()
+    asyncio.run(submit(home.deps))
+    assert any(event == "batch_refused" for event, _ in home.events)
+    home.restart()
+    home.events.clear()
+    fill(home, 20, "later/")
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    assert all(event != "batch_refused" for event, _ in home.events)
+
+
 def test_groups_are_sent_side_by_side_and_after_a_pause_one_at_a_time(home: Home) -> None:
     for number in range(6):
         fill(home, 1, f"g{number}/")
