@@ -10,26 +10,28 @@ import click
 
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_documents, check_inputs, sightings
-from handlers.cli.options import (
-    Options,
-    load_recipe,
-    parse,
+from handlers.cli.memory import (
+    Asked,
+    check_provider,
+    reloaded,
     remember,
     remembered,
-    settings_for,
+    with_limit,
 )
+from handlers.cli.options import NO_LIMIT, Options, load_recipe, parse, settings_for
 from handlers.cli.process import RESUME, OutputLost
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
 from handlers.cli.wording import NOTE, priced
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.control import cancel as cancel_job
-from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unsent
+from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unpaid
 from shared.app.drive import drive
 from shared.app.gone import forget_gone
 from shared.app.intake import take_in
-from shared.app.load import waiting_load
+from shared.app.load import waiting
 from shared.app.publish import publish
 from shared.domain.estimate import estimate
+from shared.domain.names import escaped
 from shared.domain.recipe import parse_recipe
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB
@@ -52,6 +54,7 @@ def run(
 ) -> int:
     """`docmill run`."""
     found = check_inputs(inputs, out)
+    lifted = max_cost is not None and max_cost.strip().lower() == NO_LIMIT
     options = load_recipe(
         recipe,
         found.recipe if recipe is None else None,
@@ -61,7 +64,7 @@ def run(
             group_by=group_by,
             poll_interval=poll_interval,
             max_attempts=max_attempts,
-            max_cost=max_cost,
+            max_cost=None if lifted else max_cost,
             simulate=simulate,
         ),
     )
@@ -69,14 +72,14 @@ def run(
     settings_for(simulate=simulate)
     _check_out(out)
 
-    def asked(store: Store) -> Options:
-        remember(store, options)
-        return options
+    def asked(store: Store) -> Asked:
+        check_provider(store, options)
+        return with_limit(store, options, lifted=lifted)
 
     async def take_and_drive(work: Session) -> int:
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
-        requeue_unsent(work.deps, JOB)
+        requeue_unpaid(work.deps, JOB)
         came = work.deps.clock()
         taken = take_in(
             work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
@@ -103,11 +106,11 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
     existing_output(out)
 
     async def again(work: Session) -> int:
-        count = requeue(work.deps, JOB, final=final)
+        count = requeue(work.deps, JOB, final=final) + requeue_unpaid(work.deps, JOB)
         work.deps.emit("requeued", documents=count)
         return await _go_on(work, wait=wait, yes=yes)
 
-    return _perform(out, as_json=as_json, asked=remembered, work=again)
+    return _perform(out, as_json=as_json, asked=reloaded, work=again)
 
 
 def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
@@ -128,13 +131,13 @@ def _perform(
     out: Path,
     *,
     as_json: bool,
-    asked: Callable[[Store], Options],
+    asked: Callable[[Store], Asked],
     work: Callable[[Session], Awaitable[int]],
 ) -> int:
     """Do `work`, which answers with the exit status, on the output."""
     try:
         with session(
-            out, as_json=as_json, asked=asked, begin=lambda options: _announce(options, as_json)
+            out, as_json=as_json, asked=asked, begin=lambda found: _announce(found, as_json)
         ) as run:
             return run(work)
     except OutputLost as error:
@@ -144,34 +147,40 @@ def _perform(
         raise
 
 
-def _announce(options: Options, as_json: bool) -> None:
-    if options.simulate:
-        click.echo(
-            "docmill: using the bundled simulator: every report is a placeholder and costs nothing",
-            err=as_json,
+def _announce(found: Asked, as_json: bool) -> None:
+    notes = list(found.notes)
+    if found.options.simulate:
+        notes.insert(
+            0, "using the bundled simulator: every report is a placeholder and costs nothing"
         )
+    for note in notes:
+        click.echo(f"docmill: {escaped(note)}", err=as_json)
 
 
 async def _go_on(work: Session, *, wait: bool, yes: bool, came: datetime | None = None) -> int:
-    """Ask, submit, wait. After a no, what came since `came` is forgotten, and all else waits."""
+    """Ask, remember what was asked for, submit, wait.
+
+    After a no, what came since `came` is forgotten, and all else waits.
+    """
     if not _agreed(work, yes=yes):
         if came is not None:
             forget_unsent(work.deps, JOB, since=came)
         publish(work.deps, JOB)
         work.deps.emit("declined")
         return LEFT_OPEN
+    remember(work.deps.store, work.options)
     await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
     return finish(work)
 
 
 def _agreed(work: Session, *, yes: bool) -> bool:
     """Say what it will cost, and where somebody can answer, ask."""
-    load = waiting_load(work.deps, JOB)
-    if not load.documents:
+    found = waiting(work.deps, JOB, work.recipe)
+    if not found.load.documents:
         return True
     totals = work.summary().totals
     mean = totals.usage.output_tokens // totals.reported if totals.reported else None
-    guess = estimate(load, work.recipe, catalog(), report_tokens=mean)
+    guess = estimate(found.load, work.recipe, catalog(), at_most=found.at_most, report_tokens=mean)
     simulated = work.options.simulate
     text = priced(
         guess,

@@ -62,8 +62,9 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 )
 @click.option(
     "--max-cost",
-    metavar="USD",
-    help="What the job may cost, ever; what may exceed it is held.  [default: the recipe's]",
+    metavar="USD|none",
+    help="What the job may cost, ever; what may exceed it is held. Holds for later runs, until "
+    "another or none.  [default: the recipe's]",
 )
 @_NO_WAIT
 @click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")

@@ -1,30 +1,30 @@
 """What a command was asked for: its options, its recipe, the environment; each checked whole."""
 
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from handlers.cli.faults import Fault
 from shared.adapters.builtin import builtin_recipes, catalog
-from shared.domain.job import Job
 from shared.domain.recipe import Recipe, RecipeError, amount, check_max_cost, parse_recipe
-from shared.ports.store import Store
 from shared.wiring.guard import template_guard
-from shared.wiring.laptop import JOB
-from shared.wiring.settings import InvalidSettings, Settings
+from shared.wiring.settings import MOST_LOOKS, InvalidSettings, Settings
 
 DEFAULT_RECIPE = "project-analysis"
+NO_LIMIT = "none"
+"""What `--max-cost` says to lift the limit that an earlier run set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run was asked for; remembered in the state, so that `retry` needs no arguments."""
+    """What a run was asked for; remembered in the state, so that `retry` needs no arguments.
+
+    `recipe_file` is the absolute path of the recipe, None for a built-in one.
+    """
 
     inputs: tuple[str, ...] = ()
     recipe_name: str = ""
+    recipe_file: str | None = None
     recipe_text: str = ""
     model: str | None = None
     group_by: str | None = None
@@ -43,18 +43,27 @@ def load_recipe(name: str | None, beside: Path | None, options: Options) -> Opti
     if name in builtin:
         return replace(options, recipe_name=name, recipe_text=builtin[name])
     path = Path(name)
-    try:
-        text = path.read_text("utf-8-sig")
-    except FileNotFoundError:
+    text = recipe_in(path)
+    if text is None:
         known = ", ".join(sorted(builtin))
         raise Fault(
             f"no recipe {name}: neither a file nor a built-in ({known}); see `docmill recipes`"
-        ) from None
+        )
+    return replace(
+        options, recipe_name=path.name, recipe_file=str(path.absolute()), recipe_text=text
+    )
+
+
+def recipe_in(path: Path) -> str | None:
+    """The text of a recipe's file; None where there is no file. Raises Fault."""
+    try:
+        return path.read_text("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except UnicodeDecodeError as error:
-        raise Fault(f"the recipe {name} is not UTF-8 text (byte {error.start})") from None
+        raise Fault(f"the recipe {path} is not UTF-8 text (byte {error.start})") from None
     except OSError as error:
-        raise Fault(f"the recipe {name} can't be read: {error.strerror}") from None
-    return replace(options, recipe_name=path.name, recipe_text=text)
+        raise Fault(f"the recipe {path} can't be read: {error.strerror}") from None
 
 
 def parse(options: Options) -> Recipe:
@@ -71,46 +80,19 @@ def parse(options: Options) -> Recipe:
             recipe = replace(recipe, max_cost=amount(options.max_cost))
             check_max_cost(recipe, catalog())
     except RecipeError as error:
-        raise Fault(f"{error}{_how_to_change(options.recipe_name)}") from None
+        raise Fault(f"{error}{_how_to_change(options)}") from None
     return replace(recipe, group_by=options.group_by) if options.group_by else recipe
 
 
-def _how_to_change(name: str) -> str:
+def _how_to_change(options: Options) -> str:
     """A built-in recipe is not the user's to edit."""
-    if name not in builtin_recipes():
+    name = options.recipe_name
+    if options.recipe_file is not None or name not in builtin_recipes():
         return ""
     return (
         f"; to change this built-in recipe: `docmill recipes show {name} > mine.md`, edit it, and "
         "use `--recipe mine.md`"
     )
-
-
-def remembered(store: Store) -> Options:
-    """What the last run on this output was asked for. Raises Fault when there was none."""
-    job = store.job(JOB)
-    if job is None or "options" not in job.settings:
-        raise Fault("nothing was run here yet; start with `docmill run INPUT --out OUT`")
-    found = json.loads(job.settings["options"])
-    found["inputs"] = tuple(found["inputs"])
-    return Options(**found)
-
-
-def is_simulated(store: Store) -> bool:
-    """Whether the reports here are the simulator's."""
-    job = store.job(JOB)
-    if job is None or "options" not in job.settings:
-        return False
-    return bool(json.loads(job.settings["options"])["simulate"])
-
-
-def remember(store: Store, options: Options) -> None:
-    """Save what was asked for. Raises Fault when the output belongs to another provider."""
-    job = store.job(JOB) or Job(name=JOB, settings={})
-    if next(store.all_documents(JOB), None) is not None and is_simulated(store) != options.simulate:
-        was, now = ("simulated", "real") if not options.simulate else ("real", "simulated")
-        raise Fault(f"this output holds {was} reports and can't take {now} ones; use another --out")
-    fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}
-    store.swap_job(msgspec.structs.replace(job, settings={"options": json.dumps(fields)}))
 
 
 def settings_for(*, simulate: bool) -> Settings:
@@ -128,4 +110,6 @@ def settings_for(*, simulate: bool) -> Settings:
         raise Fault(
             "ANTHROPIC_API_KEY is not set; set it, or try docmill without cost with --simulate"
         )
+    if simulate:  # the simulator sets no limit
+        settings = replace(settings, looks_per_minute=MOST_LOOKS)
     return settings

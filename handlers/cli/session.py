@@ -11,6 +11,7 @@ from pathlib import Path
 
 from handlers.cli.display import Display, pick
 from handlers.cli.faults import Fault
+from handlers.cli.memory import Asked
 from handlers.cli.options import Options, parse, settings_for
 from handlers.cli.progress import Progress
 from handlers.cli.simulator_process import simulator_process
@@ -18,7 +19,7 @@ from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
 from shared.adapters.folder_blobs import TEMPORARY_PREFIX
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps
-from shared.app.drive import CredentialsRefused
+from shared.app.drive import AccessRefused
 from shared.app.publish import publish, summary_of
 from shared.domain.document import DocumentStatus
 from shared.domain.recipe import Recipe
@@ -74,11 +75,8 @@ def translated_errors(out: Path | None = None) -> Iterator[None]:
         raise Fault(str(error)) from None
     except BlobError as error:
         raise Fault(f"{error.message}; run the same command again to go on") from None
-    except CredentialsRefused as error:
-        raise Fault(
-            f"the provider refused the API key: {error}; set ANTHROPIC_API_KEY and run the same "
-            "command again"
-        ) from None
+    except AccessRefused as error:
+        raise Fault(f"{error}; then run the same command again") from None
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -100,8 +98,8 @@ def session(
     out: Path,
     *,
     as_json: bool,
-    asked: Callable[[Store], Options],
-    begin: Callable[[Options], None] = lambda _: None,
+    asked: Callable[[Store], Asked],
+    begin: Callable[[Asked], None] = lambda _: None,
 ) -> Iterator[Callable[[Work], int]]:
     """Hold the output, for asynchronous work on it; everything is let go in the end."""
     with translated_errors(out), ExitStack() as stack:
@@ -109,10 +107,11 @@ def session(
         stack.enter_context(_tidied(out))
         store = open_store(out)
         stack.callback(store.close)
-        options = asked(store)
+        found = asked(store)
+        options = found.options
         settings = settings_for(simulate=options.simulate)
         recipe = parse(options)
-        begin(options)
+        begin(found)
         display = stack.enter_context(pick(as_json=as_json, simulated=options.simulate))
         base_url, key = settings.base_url, settings.api_key
         if options.simulate:

@@ -10,7 +10,8 @@ import click
 from handlers.cli.display import pick
 from handlers.cli.faults import Fault
 from handlers.cli.json_lines import exact, json_line
-from handlers.cli.options import Options, parse, remembered
+from handlers.cli.memory import last_run
+from handlers.cli.options import Options, parse
 from handlers.cli.session import existing_output, exit_status, translated_errors
 from handlers.cli.wording import counted, moment, span
 from shared.domain.batch import LIVE, Batch, BatchStatus
@@ -24,7 +25,7 @@ _BATCHES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What there is to say. `options` is None where nothing was asked for yet."""
+    """What there is to say. `options` is None where no run went on yet."""
 
     summary: Summary
     pause: Pause | None
@@ -65,13 +66,12 @@ def _standing(out: Path, now: datetime) -> Standing:
     store = reading_store(out)
     try:
         pause = store.pause()
-        job = store.job(JOB)
         return Standing(
             summary=summarize(
                 job=JOB, documents=store.count(JOB), batches=store.batches(JOB), now=now
             ),
             pause=pause if pause is not None and pause.until > now else None,
-            options=remembered(store) if job is not None and "options" in job.settings else None,
+            options=last_run(store),
             now=now,
         )
     finally:

@@ -141,12 +141,12 @@ def priced(
         without = money(guess.likely_without_batches or Decimal(0), digits=2)
         longest = f"all {counted(recipe.max_tokens, 'token')} it may have"
         if guess.report_tokens >= recipe.max_tokens:
-            text += f"about {most} if each report runs to {longest}"
+            text += f"at most {most}, with each report at {longest}"
         else:
             text += (
                 f"about {money(guess.likely, digits=2)} ({without} without batches) if reports "
                 f"run to {counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
-                f"about {most} if each runs to {longest}"
+                f"at most {most}, with each at {longest}"
             )
     if recipe.max_cost is not None:
         text += f"; max_cost keeps all of the job to {money(recipe.max_cost, digits=2)}"

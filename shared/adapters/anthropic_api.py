@@ -58,7 +58,7 @@ class MissingApiKey(Unavailable):
 
     def __init__(self, fault: str = "ANTHROPIC_API_KEY is not set") -> None:
         message = f"{fault}; set it, or try docmill without cost with --simulate"
-        super().__init__(message, reason=PauseReason.CREDENTIALS)
+        super().__init__(message, reason=PauseReason.ACCESS)
 
 
 class AnthropicApi:
@@ -222,7 +222,7 @@ class AnthropicApi:
             error, anthropic.AnthropicError
         ):
             message = one_line(f"no credentials: {error}", hide=key)
-            return Unavailable(message, reason=PauseReason.CREDENTIALS)
+            return Unavailable(message, reason=PauseReason.ACCESS)
         return from_failure(error, call, hide=key)
 
     def _options(

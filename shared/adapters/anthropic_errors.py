@@ -49,6 +49,9 @@ _SPEND_MESSAGES = re.compile(
 _REQUEST_NAMED = re.compile(r"requests\.(\d{1,6})\b")
 """How a refused create names the one request it is about: `requests.0.custom_id: …` (reported)."""
 
+_MODEL_NAMED = re.compile(r"(?<![/\w-])model(?![/\w-])", re.IGNORECASE)
+"""A `not_found_error` about a model is `model: x`; in batches a row's, elsewhere the answer."""
+
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KEY = re.compile(r"sk-ant-[A-Za-z0-9_-]+")
 _USERINFO = re.compile(r"(?<=://)[^\s/@]+(?=@)|[^\s/@:]+:[^\s/@]+(?=@)")
@@ -66,6 +69,8 @@ class Call(StrEnum):
 
 
 _OF_ONE_BATCH = frozenset({Call.RETRIEVE, Call.CANCEL, Call.RESULTS})
+_AT_THE_ADDRESS = frozenset({Call.CREATE, Call.LIST})
+"""They name nothing that could be missing but the API itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +98,17 @@ def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") ->
         return Unavailable(message, reason=PauseReason.SPEND_LIMIT, retry_after=later)
     match status:
         case 401 | 403:
-            return Unavailable(message, reason=PauseReason.CREDENTIALS, retry_after=later)
+            message = one_line(f"the key is refused, check ANTHROPIC_API_KEY: {message}")
+            return Unavailable(message, reason=PauseReason.ACCESS, retry_after=later)
         case 429:
             return Unavailable(message, reason=PauseReason.RATE_LIMIT, retry_after=later)
         case 404 if call in _OF_ONE_BATCH:
             return NotFound(message)
-        case 404:
-            return Refused(
-                f"{message}: no Batches API at this address; check ANTHROPIC_BASE_URL",
-                type="not_found_error",
+        case 404 | 405 if call in _AT_THE_ADDRESS and not _is_about_a_model(error):
+            message = one_line(
+                f"no Batches API at the address, check ANTHROPIC_BASE_URL: {message}"
             )
+            return Unavailable(message, reason=PauseReason.ACCESS, retry_after=later)
         case 413:
             return Refused(message, type="request_too_large")
         case _:
@@ -216,6 +222,10 @@ def _is_about_money(status: int, error: _Error) -> bool:
         or error.type == "billing_error"
         or (status == 400 and _SPEND_MESSAGES.search(error.message) is not None)
     )
+
+
+def _is_about_a_model(error: _Error) -> bool:
+    return error.type == "not_found_error" and _MODEL_NAMED.search(error.message) is not None
 
 
 def _odd(status: int, message: str, call: Call) -> ApiError:

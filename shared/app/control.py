@@ -4,13 +4,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from shared.app.deps import Deps
+from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.slices import slices
 from shared.app.submit import abandon
 from shared.domain.batch import BatchEvent, BatchStatus, after
 from shared.domain.document import Document, Failure, failed, requeued
-from shared.domain.ids import JobName
+from shared.domain.ids import BatchId, CustomId, JobName, place_of
 from shared.domain.policy import EVER
 from shared.domain.spend import HELD
 from shared.ports.batch_api import ApiError
@@ -24,6 +24,12 @@ _REFUSED_AT_SIGHT = frozenset(
 
 _BEFORE_SENDING = frozenset({"template_error", "document_too_large", "request_too_large", HELD})
 """Failures of a document and its recipe that cost nothing to look into again."""
+
+_REFUSED_UNPAID = frozenset(
+    {"invalid_request_error", "not_found_error", "permission_error", "request_too_large"}
+)
+"""The API's words for a request that it doesn't answer, nor bills, as long as it stays the same:
+parameters, a model that isn't there or isn't ours, a prompt that is too long."""
 
 
 def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
@@ -39,13 +45,42 @@ def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
     )
 
 
-def requeue_unsent(deps: Deps, job: JobName) -> int:
-    """Let wait again what failed by its recipe before it was sent: the recipe may be another."""
+def requeue_unpaid(deps: Deps, job: JobName) -> int:
+    """Let wait again what failed by its recipe and was not paid for: the recipe may be another.
+
+    What failed before it was sent costs nothing to look into again. What the API refused is sent
+    again by another recipe only.
+    """
+    sent_otherwise = _sent_otherwise(deps, job)
     return _requeue(
         deps,
         job,
-        lambda _, failure: failure.custom_id is None and failure.type in _BEFORE_SENDING,
+        lambda _, failure: (
+            failure.type in _BEFORE_SENDING
+            if failure.custom_id is None
+            else failure.type in _REFUSED_UNPAID and sent_otherwise(failure.custom_id)
+        ),
     )
+
+
+def _sent_otherwise(deps: Deps, job: JobName) -> Callable[[CustomId], bool]:
+    """Tells whether the recipe is another by now than the one that a request was made by."""
+    try:
+        fingerprint = deps.recipe(job).fingerprint
+    except NoRecipe:
+        return lambda _: False
+    known: dict[BatchId, bool] = {}
+
+    def otherwise(request: CustomId) -> bool:
+        place = place_of(request)
+        if place is None:
+            return False
+        if place[1] not in known:
+            batch = deps.store.batch(place[1])
+            known[place[1]] = batch is not None and batch.fingerprint != fingerprint
+        return known[place[1]]
+
+    return otherwise
 
 
 def _requeue(deps: Deps, job: JobName, wanted: Callable[[Document, Failure], bool]) -> int:

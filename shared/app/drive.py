@@ -27,11 +27,13 @@ _LONGEST = timedelta(seconds=60)
 _BESIDE = timedelta(seconds=1)
 """What goes on beside the loop may make something due at any time."""
 
-_RECONCILED = LIVE - {BatchStatus.PLANNED, BatchStatus.IN_PROGRESS, BatchStatus.ENDED}
+_ELSEWHERE = (BatchStatus.PLANNED, BatchStatus.IN_PROGRESS, BatchStatus.ENDED)
+_RECONCILED = tuple(status for status in LIVE if status not in _ELSEWHERE)
 
 
-class CredentialsRefused(Exception):
-    """The provider doesn't take the key: nothing goes on until a person mends that."""
+class AccessRefused(Exception):
+    """The provider doesn't take the key, or isn't at this address: nothing goes on until a person
+    mends that."""
 
 
 async def drive(
@@ -44,12 +46,12 @@ async def drive(
     """Bring the job to its end: every document a report or a failure, every batch closed.
 
     Without `waiting`, returns once all that can be submitted now is, and what has ended is
-    collected. Raises CredentialsRefused.
+    collected. Raises AccessRefused.
     Assumes to be the only process on this state, so it takes over what a dead one held.
     """
     _forget_old_pause(deps)
     await reconcile(deps, take_over=True)
-    _check_key(deps)
+    _check_access(deps)
     async with _Beside() as beside:
         timers = _Timers(deps, beside, submitting=submitting)
         while True:
@@ -59,7 +61,7 @@ async def drive(
             for stale in list(deps.store.stale_jobs()):
                 publish_if_due(deps, stale)
             await reconcile(deps)
-            _check_key(deps)
+            _check_access(deps)
             wake = timers.next_at()
             if not beside and (wake is None or not (waiting or looked.more)):
                 return
@@ -68,7 +70,7 @@ async def drive(
                 await beside.wait(min(wait, _BESIDE).total_seconds())
             else:
                 await sleep(wait.total_seconds())
-            _check_key(deps)
+            _check_access(deps)
 
 
 class _Timers:
@@ -194,7 +196,7 @@ def _forget_old_pause(deps: Deps) -> None:
         lift_pause(deps)
 
 
-def _check_key(deps: Deps) -> None:
+def _check_access(deps: Deps) -> None:
     """Whatever call met it: submitting, looking, collecting or the listing for a doubt."""
     if pause := ending_pause(deps):
-        raise CredentialsRefused(pause.message)
+        raise AccessRefused(pause.message)

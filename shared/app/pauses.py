@@ -40,14 +40,14 @@ def pause_if_refused(deps: Deps, error: ApiError) -> None:
 
     Any other error is of the call at hand.
     """
-    if isinstance(error, Unavailable) and error.reason is PauseReason.CREDENTIALS:
+    if isinstance(error, Unavailable) and error.reason is PauseReason.ACCESS:
         declare_pause(deps, error)
 
 
 def ending_pause(deps: Deps) -> Pause | None:
     """The pause that only a person ends, so that nothing of a run on a laptop can go on."""
     pause = deps.store.pause()
-    if pause is not None and pause.reason is PauseReason.CREDENTIALS:
+    if pause is not None and pause.reason is PauseReason.ACCESS:
         return pause
     return None
 

@@ -22,7 +22,7 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import Document, DocumentStatus, released
 from shared.domain.estimate import bound
 from shared.domain.group import Group
-from shared.domain.ids import custom_id
+from shared.domain.ids import JobName, custom_id
 from shared.domain.recipe import Recipe
 
 NO_REV = 0
@@ -72,6 +72,7 @@ def plan_batch(
     requests = Requests(deps, recipe)
     plan = Plan(spool=spool)
     most = deps.policy.most_requests(recipe.max_tokens)
+    most_bytes = _most_bytes(deps, group.job)
     at_most = bound(recipe, deps.catalog)
     cost = dearest = Decimal(0)
     full: Full | None = None
@@ -88,7 +89,7 @@ def plan_batch(
                 settled = []
             continue
         digest, request = made
-        if plan.members and spool.size + len(request) + 1 > deps.policy.max_batch_bytes:
+        if plan.members and spool.size + len(request) + 1 > most_bytes:
             break
         may_cost = at_most(len(request)) or Decimal(0)
         if left is not None and cost + may_cost > left:
@@ -122,6 +123,13 @@ def plan_batch(
         next_at=now + deps.policy.lease,
     )
     return deps.store.plan(batch, plan.members), plan
+
+
+def _most_bytes(deps: Deps, job: JobName) -> int:
+    """How large the body may be: less than what was refused as too large before."""
+    known = deps.store.job(job)
+    least = known.most_bytes if known else None
+    return min(least or deps.policy.max_batch_bytes, deps.policy.max_batch_bytes)
 
 
 def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:

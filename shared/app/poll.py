@@ -27,7 +27,7 @@ from shared.ports.store import StaleWrite
 
 _AT_ONCE = 16
 _PER_ROUND = 500
-_MET_BY_ALL = frozenset({PauseReason.RATE_LIMIT, PauseReason.CREDENTIALS})
+_MET_BY_ALL = frozenset({PauseReason.RATE_LIMIT, PauseReason.ACCESS})
 """What isn't about the batch that was looked at: all that are due would meet it too."""
 
 Tell = Callable[[BatchId], None]

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
+
 from shared.app.claims import claim
 from shared.app.deps import Deps, NoRecipe
-from shared.app.groups import mark_stale, set_problem
+from shared.app.groups import change_job, mark_stale, set_problem
 from shared.app.pauses import current_pause, declare_pause, lift_pause
 from shared.app.plan import Full, Plan, plan_batch, spool_again
 from shared.app.room import Room
@@ -22,16 +24,26 @@ from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
 from shared.domain.group import Group, Load, is_due, rested
+from shared.domain.job import Job
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
 from shared.domain.polling import next_check
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import ApiError, InDoubt, ProviderBatch, Refused, Unavailable
+from shared.ports.blobs import BlobStoreUnavailable
 from shared.ports.store import StaleWrite
 
 _PLANNED_AT_ONCE = 100
 _AT_ONCE = 4
 """Batches on their way at a time. Each has a spool of up to 256 MB on the disk."""
+
+_TOO_LARGE = "request_too_large"
+_FINAL = frozenset({"invalid_request_error", "not_found_error", _TOO_LARGE})
+"""Refusals that the same request meets again."""
+
+
+_TROUBLES = 3
+"""So many groups that can't be read are the store's trouble, not theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +65,9 @@ class Submitted:
         )
 
 
+_Work = Callable[[], Coroutine[None, None, Submitted]]
+
+
 async def submit(
     deps: Deps, *, until: datetime | None = None, take_over: bool = False
 ) -> Submitted:
@@ -61,8 +76,10 @@ async def submit(
     Some groups are sent side by side, as most of the time is the wait for an answer. Stops at the
     first pause: what is left stays planned or waiting. With `take_over`, plans that another process
     may hold are sent too; only for a home with a single process.
+    Raises BlobStoreUnavailable when documents can't be read now, once other groups are sent too.
     """
     total = Submitted()
+    troubles: list[BlobStoreUnavailable] = []
     running: set[asyncio.Task[Submitted]] = set()
     try:
         for work in _works(deps, until, take_over=take_over):
@@ -71,9 +88,9 @@ async def submit(
             while len(running) >= at_once:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 total = sum(await asyncio.gather(*done), total)  # looks at every failure
-            if _stop(deps, until):
+            if _stop(deps, until) or len(troubles) >= _TROUBLES:
                 break
-            running.add(asyncio.create_task(work()))
+            running.add(asyncio.create_task(_attempt(work, troubles)))
     finally:
         # Even when one failed: a create that is given up on the way would be a doubt.
         rest = await asyncio.gather(*running, return_exceptions=True)
@@ -81,12 +98,20 @@ async def submit(
         if isinstance(each, BaseException):
             raise each
         total += each
+    if troubles:
+        raise troubles[0]
     return replace(total, pause=current_pause(deps))
 
 
-def _works(
-    deps: Deps, until: datetime | None, *, take_over: bool
-) -> Iterator[Callable[[], Coroutine[None, None, Submitted]]]:
+async def _attempt(work: _Work, troubles: list[BlobStoreUnavailable]) -> Submitted:
+    try:
+        return await work()
+    except BlobStoreUnavailable as error:
+        troubles.append(error)
+        return Submitted()
+
+
+def _works(deps: Deps, until: datetime | None, *, take_over: bool) -> Iterator[_Work]:
     """What there is to do: plans first, so that their documents are claimed before groups are
     looked through."""
     room = Room(deps)
@@ -279,9 +304,14 @@ def _probe_taken(deps: Deps) -> None:
 
 
 def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
-    final = error.type == "invalid_request_error"
-    failure = Failure(type=error.type, message=error.message, retryable=not final)
     blamed = None if error.request is None else batch.place_of_request(error.request)
+    if error.type == _TOO_LARGE and blamed is None and batch.requests > 1:
+        _outsized(deps, batch, error)
+        return
+    message = error.message
+    if error.type == _TOO_LARGE:
+        message = f"its request alone is too large, split the document: {message}"
+    failure = Failure(type=error.type, message=message, retryable=error.type not in _FINAL)
     batch = deps.store.swap_batch(
         after(
             batch,
@@ -292,6 +322,23 @@ def _refused(deps: Deps, batch: Batch, error: Refused) -> None:
         )
     )
     deps.emit("batch_refused", batch=batch.id, type=error.type, message=error.message)
+    settle(deps, batch)
+
+
+def _outsized(deps: Deps, batch: Batch, error: Refused) -> None:
+    """Give back a batch that is larger than what stands before the provider takes.
+
+    The limit is found by halving, and saved first: after a crash in between nothing larger is sent.
+    """
+    most = batch.body_size // 2
+
+    def lowered(job: Job) -> Job:
+        return msgspec.structs.replace(job, most_bytes=min(job.most_bytes or most, most))
+
+    change_job(deps.store, batch.job, lowered)
+    message = f"{error.message}; from now on a batch has at most {most:,} bytes"
+    batch = deps.store.swap_batch(after(batch, BatchEvent.OUTSIZED, note=message))
+    deps.emit("batch_refused", batch=batch.id, type=error.type, message=message)
     settle(deps, batch)
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.app.control import requeue_unsent
+from shared.app.control import requeue_unpaid
 from shared.app.deps import Deps, NoRecipe
 from shared.app.gone import forget_source
 from shared.app.groups import open_group
@@ -101,7 +101,7 @@ def _take_blob(
 def _take_job(deps: Deps, job: JobName, upload: Upload, until: datetime | None) -> UploadTaken:
     """Take in all that lies below a job: its recipe came, and may group otherwise."""
     if upload.source is None:
-        requeue_unsent(deps, job)
+        requeue_unpaid(deps, job)
     prefix = f"{job}/"
     recipe = _recipe(deps, job)
 

@@ -40,6 +40,7 @@ class BatchEvent(StrEnum):
     DEFERRED = "deferred"
     REFUSED = "refused"
     BLAMED = "blamed"
+    OUTSIZED = "outsized"
     UNANSWERED = "unanswered"
     UNPROVEN = "unproven"
     UNPROVABLE = "unprovable"
@@ -60,6 +61,7 @@ TRANSITIONS: dict[tuple[BatchStatus, BatchEvent], BatchStatus] = {
     (BatchStatus.SUBMITTING, BatchEvent.DEFERRED): BatchStatus.PLANNED,
     (BatchStatus.SUBMITTING, BatchEvent.REFUSED): BatchStatus.FAILING,
     (BatchStatus.SUBMITTING, BatchEvent.BLAMED): BatchStatus.RELEASING,
+    (BatchStatus.SUBMITTING, BatchEvent.OUTSIZED): BatchStatus.RELEASING,
     (BatchStatus.SUBMITTING, BatchEvent.UNANSWERED): BatchStatus.IN_DOUBT,
     (BatchStatus.IN_DOUBT, BatchEvent.UNPROVEN): BatchStatus.IN_DOUBT,
     (BatchStatus.IN_DOUBT, BatchEvent.ACCEPTED): BatchStatus.IN_PROGRESS,

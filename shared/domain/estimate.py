@@ -35,9 +35,15 @@ class Estimate:
 
 
 def estimate(
-    load: Load, recipe: Recipe, catalog: Catalog, *, report_tokens: int | None = None
+    load: Load,
+    recipe: Recipe,
+    catalog: Catalog,
+    *,
+    at_most: Decimal | None,
+    report_tokens: int | None = None,
 ) -> Estimate:
-    """Estimate from the bytes that wait; `report_tokens` is the mean of reports there are."""
+    """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each document,
+    `report_tokens` the mean of reports there are."""
     prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
     size = load.bytes + load.documents * prompt
     input_tokens = size // BYTES_PER_TOKEN
@@ -51,13 +57,12 @@ def estimate(
         price = catalog.cost(model, one, batch=batch, inference_geo=recipe.inference_geo)
         return None if price is None else price * load.documents
 
-    longest = bound(recipe, catalog)(size // max(load.documents, 1) + 1)
     return Estimate(
         documents=load.documents,
         input_tokens=input_tokens,
         report_tokens=each,
         likely=likely(batch=True),
-        at_most=None if longest is None else longest * load.documents,
+        at_most=at_most,
         likely_without_batches=likely(batch=False),
     )
 

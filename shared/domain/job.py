@@ -13,6 +13,8 @@ class Job(Record, frozen=True, kw_only=True):
     `stale` says that `failures.jsonl` and `summary.json` are behind the state. `problem` is
     what keeps all of it from being worked on. `settings` is
     the home's own: the laptop keeps the command there so that `retry` needs no arguments.
+    `most_bytes` is how large a batch's body may be where the provider, or a gateway before it,
+    refused a larger one.
     `published_at` is when those files were last written, `publishing_s` how many seconds that
     took. `plans` goes up with each batch that is planned below a limit of costs, so that whoever
     adds them up notices one that somebody else planned at the same time. `rev` is the store's, 0
@@ -23,6 +25,7 @@ class Job(Record, frozen=True, kw_only=True):
     stale: bool = False
     problem: Failure | None = None
     settings: dict[str, str]
+    most_bytes: int | None = None
     published_at: datetime | None = None
     publishing_s: float = 0.0
     plans: int = 0

@@ -8,12 +8,14 @@ from shared.domain.record import Record
 
 
 class PauseReason(StrEnum):
+    """Why not now. ACCESS is the key or the address: no time mends it, and no call goes through."""
+
     RATE_LIMIT = "rate_limit"
     OVERLOADED = "overloaded"
     UNREACHABLE = "unreachable"
     SPEND_LIMIT = "spend_limit"
     LOW_CREDIT = "low_credit"
-    CREDENTIALS = "credentials"
+    ACCESS = "access"
 
 
 class Pause(Record, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from shared.domain.policy import LOOKS_PER_MINUTE, MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
 
-_MOST_LOOKS = 1_000_000
+MOST_LOOKS = 1_000_000
 """As good as no limit: for a simulator."""
 
 
@@ -59,7 +59,7 @@ class Settings:
             doubt_grace=timedelta(seconds=number("DOCMILL_DOUBT_GRACE_S", 60, 0, 86_400)),
             poll_interval=timedelta(seconds=number("DOCMILL_POLL_INTERVAL_S", 60, 0.01, 3_600)),
             looks_per_minute=int(
-                number("DOCMILL_LOOKS_PER_MINUTE", LOOKS_PER_MINUTE, 1, _MOST_LOOKS)
+                number("DOCMILL_LOOKS_PER_MINUTE", LOOKS_PER_MINUTE, 1, MOST_LOOKS)
             ),
             max_batch_requests=int(
                 number("DOCMILL_MAX_BATCH_REQUESTS", MAX_BATCH_REQUESTS, 1, MAX_BATCH_REQUESTS)

@@ -226,9 +226,12 @@ ANSWERS: list[tuple[int, bytes, type[ApiError], object]] = [
     (422, b"<html>", Refused, "http_422"),
     (413, b'{"error":{"type":"request_too_large","message":"m"}}', Refused, "request_too_large"),
     (413, b"<html>too large</html>", Refused, "request_too_large"),
-    (404, error("not_found_error"), Refused, "not_found_error"),
-    (401, error("authentication_error"), Unavailable, PauseReason.CREDENTIALS),
-    (403, b"blocked", Unavailable, PauseReason.CREDENTIALS),
+    (404, error("not_found_error", "model: x"), Refused, "not_found_error"),
+    (404, error("not_found_error"), Unavailable, PauseReason.ACCESS),
+    (404, b"<html>nothing here</html>", Unavailable, PauseReason.ACCESS),
+    (405, b"<html>not allowed</html>", Unavailable, PauseReason.ACCESS),
+    (401, error("authentication_error"), Unavailable, PauseReason.ACCESS),
+    (403, b"blocked", Unavailable, PauseReason.ACCESS),
     (402, error("billing_error"), Unavailable, PauseReason.SPEND_LIMIT),
     (
         400,
@@ -289,7 +292,7 @@ def test_calls_that_can_be_repeated_are_never_in_doubt(use: Use, status: int) ->
             error = await failure(api(url), use)
         expected: type[ApiError] = Unavailable
         if status == 404:
-            expected = Refused if use is listing else NotFound
+            expected = Unavailable if use is listing else NotFound
         assert type(error) is expected
         assert len(seen.requests) == 1
 
@@ -317,7 +320,7 @@ def test_an_answer_that_repeats_the_key_is_not_passed_on() -> None:
         body = error("authentication_error", f"invalid key: {KEY}\nline two")
         async with http_server(answering(body, 401)) as (url, _):
             told = await failure(api(url), create)
-        assert told.message.startswith("invalid key: … line two (HTTP 401 authentication_error")
+        assert "check ANTHROPIC_API_KEY: invalid key: … line two (HTTP 401 auth" in told.message
 
     asyncio.run(trial())
 
@@ -338,7 +341,7 @@ def test_an_answer_that_comes_before_the_body_is_sent_is_still_heard() -> None:
             adapter = api(f"http://127.0.0.1:{port}")
             told = await failure(adapter, lambda made: made.create(large, betas=[]))
         assert isinstance(told, Unavailable)
-        assert told.reason is PauseReason.CREDENTIALS
+        assert told.reason is PauseReason.ACCESS
         assert seen.connections == 1
 
     asyncio.run(trial())

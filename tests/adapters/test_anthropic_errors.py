@@ -50,8 +50,8 @@ def test_every_status_of_every_call_means_something(status: int, call: Call) -> 
     elif status >= 500 and status != 529:
         assert isinstance(error, InDoubt)
     if status == 404:
-        refused = call in (Call.CREATE, Call.LIST)
-        assert isinstance(error, Refused if refused else NotFound)
+        at_the_address = call in (Call.CREATE, Call.LIST)
+        assert isinstance(error, Unavailable if at_the_address else NotFound)
     assert str(status) in error.message
 
 
@@ -82,6 +82,33 @@ def test_codes_and_types_tell_what_a_status_does_not(
     error = from_answer(Answer(status=status, headers={}, body=body), Call.CREATE, now=NOW)
     assert isinstance(error, Unavailable)
     assert error.reason is reason
+
+
+@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>404</html>",
+        b'{"error":{"type":"not_found_error","message":"Not found: /models/v1/messages/batches"}}',
+        b'{"error":{"type":"not_found_error","message":"Not Found"}}',
+        b'{"detail":"no such model route"}',
+    ],
+)
+def test_where_there_is_no_such_call_the_address_is_wrong(status: int, body: bytes) -> None:
+    for call in (Call.CREATE, Call.LIST):
+        error = from_answer(Answer(status=status, headers={}, body=body), call, now=NOW)
+        assert isinstance(error, Unavailable)
+        assert error.reason is PauseReason.ACCESS
+        assert "check ANTHROPIC_BASE_URL" in error.message
+
+
+@pytest.mark.parametrize("message", ["model: claude-nobody", "requests.3.params.model: x"])
+def test_a_create_that_finds_no_such_model_is_refused(message: str) -> None:
+    body = msgspec.json.encode({"error": {"type": "not_found_error", "message": message}})
+    error = from_answer(Answer(status=404, headers={}, body=body), Call.CREATE, now=NOW)
+    assert isinstance(error, Refused)
+    assert error.type == "not_found_error"
+    assert error.request == (3 if "requests" in message else None)
 
 
 def test_messages_are_one_bounded_line_without_keys() -> None:

@@ -233,8 +233,8 @@ def test_what_the_provider_finds_wrong_is_refused_with_its_type_and_message(run:
 @pytest.mark.parametrize(
     ("status", "code", "message", "reason"),
     [
-        (401, None, "", PauseReason.CREDENTIALS),
-        (403, None, "", PauseReason.CREDENTIALS),
+        (401, None, "", PauseReason.ACCESS),
+        (403, None, "", PauseReason.ACCESS),
         (402, None, "", PauseReason.SPEND_LIMIT),
         (400, None, "You have reached your specified API usage limits.", PauseReason.SPEND_LIMIT),
         (429, None, "", PauseReason.RATE_LIMIT),

@@ -1,9 +1,14 @@
 import asyncio
 
-from shared.app.control import cancel, forget_unsent, requeue
+import pytest
+
+from shared.adapters.builtin import catalog
+from shared.adapters.simulator.faults import Call
+from shared.app.control import cancel, forget_unsent, requeue, requeue_unpaid
 from shared.app.drive import drive
 from shared.app.submit import submit
-from tests.app.home import JOB, Home
+from shared.domain.recipe import parse_recipe
+from tests.app.home import JOB, RECIPE, Home
 from tests.app.jobs import FAILED, REPORTED, fill, only, run
 
 
@@ -19,6 +24,56 @@ def test_only_what_failed_for_the_moment_is_retried_unless_all_is_asked_for(home
     assert requeue(home.deps, JOB, final=True) == 2
     run(home)
     assert only(home, REPORTED)
+
+
+def mend_recipe(home: Home) -> None:
+    home.recipe = parse_recipe(
+        RECIPE.replace("Review", "Assess"), name="recipe.md", catalog=catalog()
+    )
+
+
+@pytest.mark.parametrize(
+    "type_", ["invalid_request_error", "not_found_error", "permission_error", "request_too_large"]
+)
+def test_what_the_api_refused_unpaid_is_tried_again_by_another_recipe_only(
+    home: Home, type_: str
+) -> None:
+    home.simulator.faults.error_rate = 1.0
+    home.simulator.faults.error_type = type_
+    fill(home, 2)
+    home.see()
+    run(home)
+    home.simulator.faults.error_rate = 0.0
+    assert requeue_unpaid(home.deps, JOB) == 0
+    mend_recipe(home)
+    assert requeue_unpaid(home.deps, JOB) == 2
+    run(home)
+    assert only(home, REPORTED)
+
+
+def test_a_batch_refused_whole_is_tried_again_by_another_recipe(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    home.fault(Call.CREATE, status=400)
+    run(home)
+    assert requeue_unpaid(home.deps, JOB) == 0
+    mend_recipe(home)
+    assert requeue_unpaid(home.deps, JOB) == 2
+
+
+def test_what_was_answered_or_is_not_the_recipes_doing_waits_for_a_person(home: Home) -> None:
+    home.simulator.faults.refuse_rate = 1.0
+    fill(home, 2, "refused/")
+    home.see()
+    run(home)
+    home.simulator.faults.refuse_rate = 0.0
+    home.simulator.faults.error_rate = 1.0
+    fill(home, 2, "errored/")
+    home.see()
+    run(home)
+    assert only(home, FAILED)
+    mend_recipe(home)
+    assert requeue_unpaid(home.deps, JOB) == 0
 
 
 def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.adapters.simulator.faults import Call
-from shared.app.drive import CredentialsRefused, drive
+from shared.app.drive import AccessRefused, drive
 from shared.app.publish import publish
 from shared.domain.ids import ProviderId
 from shared.domain.policy import Policy
@@ -94,7 +94,7 @@ def test_a_key_that_is_refused_stops_the_run_at_whatever_call(
     home.fault(call, status=status, times=None)
     if call is Call.LIST:
         home.lose_answer()
-    with pytest.raises(CredentialsRefused):
+    with pytest.raises(AccessRefused):
         run(home)
     assert home.simulator.calls[call] <= 4, "those under way"
     home.simulator.faults.script.clear()

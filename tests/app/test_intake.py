@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.app.control import requeue, requeue_unsent
+from shared.app.control import requeue, requeue_unpaid
 from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.sightings import sightings_of
@@ -192,7 +192,7 @@ def test_what_failed_by_its_recipe_waits_again_when_that_is_asked_for(home: Home
     run(home)
     assert failure_types(home) == {"void": "template_error", "empty.md": "empty_document"}
     home.recipe = parse_recipe(RECIPE, name="recipe.md", catalog=home.deps.catalog)
-    assert requeue_unsent(home.deps, JOB) == 1
+    assert requeue_unpaid(home.deps, JOB) == 1
     run(home)
     assert home.statuses() == {"void": REPORTED, "empty.md": FAILED}
 

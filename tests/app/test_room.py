@@ -8,7 +8,7 @@ import pytest
 
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator_api import SimulatorApi
-from shared.app.control import requeue, requeue_unsent
+from shared.app.control import requeue, requeue_unpaid
 from shared.app.plan import Full, plan_batch
 from shared.app.room import Room
 from shared.app.spool import Spool
@@ -77,7 +77,7 @@ def test_raising_it_releases_what_is_held(home: Home) -> None:
     run(home)
     assert held(home)
     allow(home, "5")
-    assert requeue_unsent(home.deps, JOB) == len(held(home)) or not held(home)
+    assert requeue_unpaid(home.deps, JOB) == len(held(home)) or not held(home)
     run(home)
     assert set(home.statuses().values()) == {REPORTED}
     assert home.requested() == 4

@@ -1,19 +1,21 @@
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.simulator.faults import Call
-from shared.app.drive import CredentialsRefused
+from shared.app.drive import AccessRefused
 from shared.app.pauses import current_pause
 from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
 from shared.domain.pause import PauseReason
 from shared.ports.batch_api import Body, ProviderBatch, Unavailable
+from shared.ports.blobs import BlobError, BlobStoreUnavailable
 from tests.app.home import Home
 from tests.app.jobs import FAILED, REPORTED, fill, only, run
 
@@ -75,6 +77,46 @@ def test_a_batch_of_nothing_but_cursed_requests_is_not_sent_for_each_of_them(hom
     assert home.simulator.calls[Call.CREATE] == 3
 
 
+def gateway(home: Home, most: int) -> None:
+    """Let something before the provider take smaller bodies only."""
+    home.simulator.settings = replace(home.simulator.settings, max_bytes=most)
+
+
+def test_a_batch_too_large_for_a_gateway_is_halved_until_it_fits_and_no_try_counts(
+    home: Home,
+) -> None:
+    gateway(home, 2_000)
+    fill(home, 40)
+    home.write("large.md", "x" * 1_200)
+    home.write("larger.md", "x" * 2_500)
+    home.see()
+    run(home)
+    statuses = home.statuses()
+    assert [path for path, status in statuses.items() if status is not REPORTED] == ["larger.md"]
+    failure = home.documents()["larger.md"].failure
+    assert failure is not None
+    assert (failure.type, failure.attempts, failure.retryable) == ("request_too_large", 1, False)
+    assert "its request alone is too large" in failure.message
+    assert home.requested() == 41
+    assert {document.attempts for document in home.documents().values()} == {0, 1}
+    assert len(home.batches(BatchStatus.RELEASED)) < 6
+
+
+def test_what_was_found_to_fit_is_known_to_the_next_process(home: Home) -> None:
+    gateway(home, 2_000)
+    fill(home, 20)
+    home.see()
+    asyncio.run(submit(home.deps))
+    assert any(event == "batch_refused" for event, _ in home.events)
+    home.restart()
+    home.events.clear()
+    fill(home, 20, "later/")
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    assert all(event != "batch_refused" for event, _ in home.events)
+
+
 def test_groups_are_sent_side_by_side_and_after_a_pause_one_at_a_time(home: Home) -> None:
     for number in range(6):
         fill(home, 1, f"g{number}/")
@@ -109,11 +151,11 @@ def test_nothing_is_intended_before_the_provider_can_be_called(home: Home) -> No
     home.see()
 
     async def missing() -> None:
-        raise Unavailable("no key", reason=PauseReason.CREDENTIALS)
+        raise Unavailable("no key", reason=PauseReason.ACCESS)
 
     ready = home.deps.api.ready
     home.deps.api.ready = missing  # type: ignore[method-assign]
-    with pytest.raises(CredentialsRefused):
+    with pytest.raises(AccessRefused):
         run(home)
     assert [batch.status for batch in home.batches()] == [BatchStatus.PLANNED]
     home.deps.api.ready = ready  # type: ignore[method-assign]
@@ -127,7 +169,7 @@ def test_a_refused_key_stops_the_run_and_the_next_one_goes_on(home: Home) -> Non
     fill(home)
     home.see()
     home.fault(Call.CREATE, status=401)
-    with pytest.raises(CredentialsRefused):
+    with pytest.raises(AccessRefused):
         run(home)
     run(home)
     assert only(home, REPORTED)
@@ -163,3 +205,29 @@ def test_groups_that_fail_at_once_fail_as_one(home: Home, tmp_path: Path) -> Non
     assert left == [], "exceptions that nobody looked at, which asyncio prints with their traces"
     run(home)
     assert home.requested() == 10
+
+
+class OneFolderDown(FolderBlobs):
+    """The documents of one folder can't be read now."""
+
+    def read_many(
+        self, keys: Sequence[str], *, etags: Sequence[str] | None = None
+    ) -> Iterator[bytes | BlobError]:
+        if any(key.startswith("a/") for key in keys):
+            raise BlobStoreUnavailable("a/ can't be read: input/output error")
+        return super().read_many(keys, etags=etags)
+
+
+def test_a_group_that_cannot_be_read_now_holds_up_no_other(home: Home) -> None:
+    for folder in ("a/", "b/", "c/"):
+        fill(home, 2, folder)
+    home.see()
+    there = home.deps.documents
+    home.deps = replace(home.deps, documents=OneFolderDown(home.root / "input"))
+    with pytest.raises(BlobStoreUnavailable, match="a/ can't be read"):
+        asyncio.run(submit(home.deps))
+    assert sorted(batch.group for batch in home.batches()) == ["b", "c"]
+    home.deps = replace(home.deps, documents=there)
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 6

@@ -76,6 +76,7 @@ def test_only_what_was_certainly_not_created_is_released() -> None:
         (BatchStatus.PLANNED, BatchEvent.ABANDONED),
         (BatchStatus.IN_DOUBT, BatchEvent.DISPROVED),
         (BatchStatus.SUBMITTING, BatchEvent.BLAMED),
+        (BatchStatus.SUBMITTING, BatchEvent.OUTSIZED),
     }
 
 

@@ -266,6 +266,8 @@ class FaultyApi:
                 script.append(Scripted(call=call, status=status, retry_after=wait))
             case Fault.CREATE_REFUSED:
                 script.append(Scripted(call=call, status=400))
+            case Fault.CREATE_OUTSIZED:
+                script.append(Scripted(call=call, status=413))
             case Fault.CREATE_KEY:
                 script.append(Scripted(call=call, status=401))
             case Fault.API_404:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app.collect import Collected, collect
-from shared.app.control import cancel, requeue, requeue_unsent
+from shared.app.control import cancel, requeue, requeue_unpaid
 from shared.app.deps import Deps
-from shared.app.drive import CredentialsRefused, drive
+from shared.app.drive import AccessRefused, drive
 from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.poll import poll
@@ -27,7 +27,7 @@ from tests.world.gate import Gate
 from tests.world.runs import run_alone
 from tests.world.weather import QUEUE_FAULTS
 
-PASSING = (BlobError, CredentialsRefused, StaleWrite, StoreUnavailable)
+PASSING = (BlobError, AccessRefused, StaleWrite, StoreUnavailable)
 """What a further try mends: the message comes back, the next tick does it, a person starts anew."""
 
 LIVES = {
@@ -55,7 +55,7 @@ class Invocation:
     def drive(self, job: JobName, sleep: Callable[[float], Awaitable[None]]) -> None:
         """The laptop's run, from the walk through the input to the summary."""
         forget_gone(self.deps, job)
-        requeue_unsent(self.deps, job)
+        requeue_unpaid(self.deps, job)
         taken = take_in(self.deps, job, self._walked(job), ready=True)
         self.gate.tell("took in", taken)
         run_alone(drive(self.deps, sleep=sleep))

@@ -32,6 +32,7 @@ class Fault(StrEnum):
     CREATE_500 = "create answers 500"
     CREATE_BUSY = "create answers 429 or 529"
     CREATE_REFUSED = "create answers 400"
+    CREATE_OUTSIZED = "create answers 413"
     CREATE_KEY = "create answers 401"
     API_DOWN = "other call fails"
     API_404 = "404 that heals"
@@ -75,6 +76,7 @@ CREATE_FAULTS = (
     Fault.CREATE_500,
     Fault.CREATE_BUSY,
     Fault.CREATE_REFUSED,
+    Fault.CREATE_OUTSIZED,
     Fault.CREATE_KEY,
 )
 API_FAULTS = (*CRASHES, Fault.API_DOWN)
@@ -107,6 +109,7 @@ _MOST: dict[Fault, float] = {
     Fault.CREATE_500: 0.4,
     Fault.CREATE_BUSY: 0.4,
     Fault.CREATE_REFUSED: 0.1,
+    Fault.CREATE_OUTSIZED: 0.1,
     Fault.CREATE_KEY: 0.1,
     Fault.API_DOWN: 0.3,
     Fault.API_404: 0.15,

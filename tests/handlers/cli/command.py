@@ -196,10 +196,10 @@ class Docmill:
         with self.start(*words, before=before, **(environment or {})) as process:
             return ended(process)
 
-    def at_terminal(self, *words: object, answers: Mapping[str, str]) -> tuple[str, int]:
+    def at_terminal(self, *words: object, answers: Mapping[str, str | None]) -> tuple[str, int]:
         """Run a process at a terminal to its end: what its screen was sent, and the exit status.
 
-        Each answer is typed once its question is there.
+        Each answer is typed once its question is there; None kills the process instead.
         """
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("ANTHROPIC_")}
         ours, theirs = pty.openpty()
@@ -222,7 +222,11 @@ class Docmill:
                 except OSError:  # how a terminal ends on Linux
                     break
                 for question in [q for q in waiting if q.encode() in screen]:
-                    os.write(ours, waiting.pop(question).encode())
+                    answer = waiting.pop(question)
+                    if answer is None:
+                        process.kill()
+                    else:
+                        os.write(ours, answer.encode())
             return screen.decode(), process.wait(PATIENCE_S)
         finally:
             process.kill()

@@ -253,7 +253,28 @@ def test_a_refused_key_is_one_line_and_loses_nothing(
     )
     done = docmill(*command)
     assert done.status == 2
-    assert "invalid x-api-key" in done.said
+    assert "check ANTHROPIC_API_KEY: invalid x-api-key" in done.said
+    assert docmill(*command).status == 0
+    assert set(provider.requested().values()) == {1}
+
+
+def test_a_wrong_address_is_one_line_and_fails_nothing(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    write_documents(tmp_path / "in", 2)
+    out = tmp_path / "out"
+    command = ("run", tmp_path / "in", "--out", out, *QUICK, recipe)
+    wrong = {"ANTHROPIC_BASE_URL": f"{provider.running.base_url}/v1"}
+    done = docmill(*command, "--json", **wrong)
+    assert done.status == 2
+    assert "check ANTHROPIC_BASE_URL" in done.said
+    told = [event["event"] for event in done.events]
+    assert told.count("batch_submitting") == 1, "it isn't tried again and again"
+    assert "document_failed" not in told
+    assert docmill("retry", out, **wrong).status == 2
+    [standing] = docmill("status", out, "--json").events
+    assert standing["documents"]["failed"] == 0
+    assert standing["pause"]["reason"] == "access"
     assert docmill(*command).status == 0
     assert set(provider.requested().values()) == {1}
 

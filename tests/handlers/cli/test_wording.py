@@ -73,37 +73,33 @@ def test_an_amount_in_an_event_is_said_as_any_other() -> None:
     assert told.endswith("1,000 reported, 0 failed, 0 to be tried again, less than $0.0001")
 
 
-def test_the_price_begins_with_the_recipe_and_the_model_and_promises_nothing() -> None:
-    load = Load(documents=29, bytes=29 * 4000)
-    said = priced(
-        estimate(load, recipe(), catalog()), recipe(), simulated=False, so_far=False
-    )  # fmt: skip
+def guess(recipe: Recipe, documents: int, at_most: str, report_tokens: int | None = None) -> str:
+    load = Load(documents=documents, bytes=documents * 4000)
+    priced_at = Decimal(at_most) if catalog().find(recipe.model) else None
+    found = estimate(load, recipe, catalog(), at_most=priced_at, report_tokens=report_tokens)
+    return priced(found, recipe, simulated=False, so_far=report_tokens is not None)
+
+
+def test_the_price_begins_with_the_recipe_and_the_model() -> None:
+    said = guess(recipe(), 29, "1.23")
     assert said.startswith("recipe review.md, claude-sonnet-5: 29 documents, about ")
-    assert "if reports run to 2,000 tokens, about $" in said
-    assert said.endswith(" if each runs to all 8,192 tokens it may have")
-    assert "at most" not in said
+    assert "if reports run to 2,000 tokens, at most $1.23, with each at all 8,192 tokens" in said
 
 
 def test_the_price_takes_a_short_report_and_an_unknown_price_as_they_are() -> None:
-    load = Load(documents=1, bytes=100)
-    short = recipe(max_tokens=500)
-    said = priced(estimate(load, short, catalog()), short, simulated=True, so_far=True)
+    said = guess(recipe(max_tokens=500), 1, "0.003")
     assert ": 1 document, about " in said
     assert said.count("$") == 1
-    assert "less than $0.01 if each report runs to all 500 tokens it may have" in said
-    assert said.endswith("simulated, so nothing)")
-    other = recipe(model="another-model")
-    said = priced(estimate(load, other, catalog()), other, simulated=False, so_far=False)
+    assert "at most less than $0.01, with each report at all 500 tokens it may have" in said
+    said = guess(recipe(model="another-model"), 1, "1")
     assert said.endswith("the price of another-model is not known")
-    guess = estimate(load, recipe(), catalog(), report_tokens=1234)
-    said = priced(guess, recipe(), simulated=False, so_far=True)
-    assert "if reports run to 1,234 tokens, as so far, about" in said
+    said = guess(recipe(), 1, "1", report_tokens=1234)
+    assert "if reports run to 1,234 tokens, as so far, at most $1.00" in said
 
 
 def test_the_price_names_the_limit_of_the_recipe() -> None:
     limited = replace(recipe(), max_cost=Decimal(5))
-    guess = estimate(Load(documents=1, bytes=100), limited, catalog())
-    said = priced(guess, limited, simulated=False, so_far=False)
+    said = guess(limited, 1, "9")
     assert said.endswith("; max_cost keeps all of the job to $5.00")
 
 
