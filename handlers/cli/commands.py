@@ -30,6 +30,7 @@ from shared.app.gone import forget_gone
 from shared.app.intake import take_in
 from shared.app.load import waiting
 from shared.app.publish import publish
+from shared.app.report_places import put_in_place
 from shared.domain.estimate import estimate
 from shared.domain.names import escaped
 from shared.domain.recipe import parse_recipe
@@ -79,6 +80,7 @@ def run(
     async def take_and_drive(work: Session) -> int:
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
+        _put_in_place(work)
         requeue_unpaid(work.deps, JOB)
         came = work.deps.clock()
         taken = take_in(
@@ -106,7 +108,9 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
     existing_output(out)
 
     async def again(work: Session) -> int:
-        count = requeue(work.deps, JOB, final=final) + requeue_unpaid(work.deps, JOB)
+        kept = _put_in_place(work)
+        count = requeue(work.deps, JOB, final=final, kept=kept)
+        count += requeue_unpaid(work.deps, JOB)
         work.deps.emit("requeued", documents=count)
         return await _go_on(work, wait=wait, yes=yes)
 
@@ -145,6 +149,14 @@ def _perform(
     except BrokenPipeError:
         Fault(f"nobody reads standard output any more; {RESUME}").show()
         raise
+
+
+def _put_in_place(work: Session) -> frozenset[str]:
+    """Reports that could not be written when they came; says for which something is in the way."""
+    written, kept = put_in_place(work.deps, JOB)
+    if written:
+        work.deps.emit("kept_reports_written", reports=written)
+    return kept
 
 
 def _announce(found: Asked, as_json: bool) -> None:

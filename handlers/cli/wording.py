@@ -14,6 +14,7 @@ NOTE = "note"
 """An event for people only: it says in words what another says in numbers."""
 
 SENTENCES = {
+    "kept_reports_written": "{reports:kept report} put in its place",
     "requeued": "{documents:failed document} to be tried again",
     "cancel_asked": "{batches:batch} asked to stop; what is finished is collected",
     "declined": "nothing was submitted",

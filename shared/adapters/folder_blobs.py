@@ -159,6 +159,23 @@ class FolderBlobs:
                 raise self._read_error(error, key) from error
             return False
 
+    def obstacle(self, key: str) -> str | None:
+        """See `Blobs.obstacle`: a folder in its place, or a file in that of its folder."""
+        try:
+            status = os.lstat(self._path(key, writing=True))
+        except FileNotFoundError:
+            return None
+        except BlobUnreadable as error:
+            return error.message
+        except OSError as error:
+            said = self._write_error(error, key)
+            if isinstance(said, BlobStoreUnavailable):
+                raise said from error
+            return said.message
+        if modes.S_ISDIR(status.st_mode):
+            return f"{self.shown(key)} can't be written: it is a folder"
+        return None
+
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
         file, status = self._open(key)

@@ -211,6 +211,10 @@ class S3Blobs:
             return False
         return True
 
+    def obstacle(self, key: str) -> str | None:  # noqa: ARG002 - the same for any
+        """See `Blobs.obstacle`: keys are no folders, so nothing is ever in the way."""
+        return None
+
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""
         return self._read(key, "")

@@ -1,6 +1,6 @@
 """What a person asks of a job that exists: try failures again, or cancel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from shared.app.groups import mark_stale, open_groups_of
 from shared.app.slices import slices
 from shared.app.submit import abandon
 from shared.domain.batch import BatchEvent, BatchStatus, after
-from shared.domain.document import Document, Failure, failed, requeued
+from shared.domain.document import REPORT_BLOCKED, Document, Failure, failed, requeued
 from shared.domain.ids import BatchId, CustomId, JobName, place_of
 from shared.domain.policy import EVER
 from shared.domain.spend import HELD
@@ -22,7 +22,9 @@ _REFUSED_AT_SIGHT = frozenset(
 )
 """Failures that only a new look at the input can mend."""
 
-_BEFORE_SENDING = frozenset({"template_error", "document_too_large", "request_too_large", HELD})
+_BEFORE_SENDING = frozenset(
+    {"template_error", "document_too_large", "request_too_large", REPORT_BLOCKED, HELD}
+)
 """Failures of a document and its recipe that cost nothing to look into again."""
 
 _REFUSED_UNPAID = frozenset(
@@ -32,13 +34,17 @@ _REFUSED_UNPAID = frozenset(
 parameters, a model that isn't there or isn't ours, a prompt that is too long."""
 
 
-def requeue(deps: Deps, job: JobName, *, final: bool = False) -> int:
-    """Let failed documents wait again: those worth retrying, with `final` all; says how many."""
+def requeue(deps: Deps, job: JobName, *, final: bool = False, kept: Collection[str] = ()) -> int:
+    """Let failed documents wait again: those worth retrying, with `final` all; says how many.
+
+    Those in `kept` are left alone, as their reports are there and only have no place.
+    """
     return _requeue(
         deps,
         job,
         lambda document, failure: (
             not document.stands_for_a_row
+            and document.path not in kept
             and failure.type not in _REFUSED_AT_SIGHT
             and (final or failure.retryable)
         ),

@@ -7,6 +7,7 @@ import msgspec
 
 from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
+from shared.app.report_places import blocked
 from shared.app.spool import FRAME_BYTES
 from shared.domain.document import (
     Document,
@@ -47,6 +48,8 @@ class Requests:
                 if self._has_report(document)
                 else report_lost(document, now=now)
             )
+        if waits and (failure := blocked(self.deps, document)) is not None:
+            return failed(document, failure, now=now)
         try:
             prompt = self._renderer.render(content.input)
         except RenderError as error:

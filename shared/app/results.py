@@ -12,10 +12,19 @@ import msgspec
 
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
+from shared.app.report_places import keep
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
-from shared.domain.document import Document, DocumentStatus, Failure, failed, released, reported
+from shared.domain.document import (
+    REPORT_NOT_WRITTEN,
+    Document,
+    DocumentStatus,
+    Failure,
+    failed,
+    released,
+    reported,
+)
 from shared.domain.ids import place_of
 from shared.domain.names import report_path
 from shared.domain.outcome import (
@@ -36,7 +45,6 @@ from shared.ports.blobs import BlobUnreadable
 _FLUSH_LINES = 250
 _FLUSH_BYTES = 2 << 20
 _TRIED_AGAIN = frozenset({"errored", "expired"})
-_NOT_WRITTEN = "report_not_written"
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):
@@ -191,10 +199,11 @@ class Reading:
         tries = 1 if ended_here else self.max_attempts + 1
         outcome = judge(line, attempts=0, max_attempts=tries)
         if isinstance(outcome, Report) and (
-            place in self._unwritten or (failure and ended_here and failure.type == _NOT_WRITTEN)
+            place in self._unwritten
+            or (failure and ended_here and failure.type == REPORT_NOT_WRITTEN)
         ):
             self._unwritten.add(place)
-            return _unwritten(outcome, failure or Failure(type=_NOT_WRITTEN, message=""))
+            return _unwritten(outcome, failure or Failure(type=REPORT_NOT_WRITTEN, message=""))
         return outcome
 
     def _priced(
@@ -238,9 +247,20 @@ class Reading:
                 try:
                     self.deps.reports.write_many([(key[path], data)])
                 except BlobUnreadable as error:
-                    refused[path] = error.message
+                    refused[path] = self._kept(judged[path], data, error.message)
             return refused
         return {}
+
+    def _kept(self, judged: _Judged, report: bytes, message: str) -> str:
+        """Keep a report aside that can't lie where it belongs, and say what to do."""
+        custom_id = self.members[judged.place].custom_id
+        where = keep(self.deps, self.batch.job, custom_id, report)
+        if where is None:
+            return f"{message}; rename the document and run again"
+        return (
+            f"{message}; the report is kept in {where}, and `docmill retry` puts it in its place "
+            "once nothing is in the way"
+        )
 
     def _not_written(self, judged: _Judged, message: str) -> _Judged:
         """The answer came, and was paid for, but its report can't lie where it belongs."""
@@ -248,8 +268,8 @@ class Reading:
             raise AssertionError("only reports of documents to be settled are written")
         self._unwritten.add(judged.place)
         failure = Failure(
-            type=_NOT_WRITTEN,
-            message=f"{message}; rename the document and run again",
+            type=REPORT_NOT_WRITTEN,
+            message=message,
             retryable=True,
             attempts=judged.document.attempts + 1,
             custom_id=self.members[judged.place].custom_id,

@@ -44,6 +44,7 @@ TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
     (DocumentStatus.FAILED, DocumentEvent.FAILED): DocumentStatus.FAILED,
     (DocumentStatus.FAILED, DocumentEvent.REQUEUED): DocumentStatus.WAITING,
     (DocumentStatus.FAILED, DocumentEvent.UNCHANGED): DocumentStatus.REPORTED,
+    (DocumentStatus.FAILED, DocumentEvent.SUCCEEDED): DocumentStatus.REPORTED,
     (DocumentStatus.REPORTED, DocumentEvent.FAILED): DocumentStatus.FAILED,
 }
 
@@ -53,6 +54,12 @@ SOURCE_CHANGED = "source_changed"
 
 READ_FAILURES = frozenset({"not_found", SOURCE_CHANGED, "unreadable"})
 """Failures that are over once intake sees the document again."""
+
+REPORT_NOT_WRITTEN = "report_not_written"
+"""The answer came and could not lie where it belongs; it is kept, as it is paid for."""
+
+REPORT_BLOCKED = "report_blocked"
+"""Something is in its report's place, so it isn't sent."""
 
 REPORT_MISSING = "report_missing"
 """The report was there and is gone; making it again is paid for again, so a person decides."""
@@ -209,7 +216,7 @@ def unchanged(document: Document) -> Document:
 
 
 def reported(document: Document, *, now: datetime) -> Document:
-    """Its report is written."""
+    """Its report is written, at once or after it was kept for a while."""
     after = replace(
         document,
         status=_after(document, DocumentEvent.SUCCEEDED),
@@ -223,11 +230,12 @@ def reported(document: Document, *, now: datetime) -> Document:
 
 def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
     """It ends without a report, unless a newer version waits."""
+    kept = failure.type == REPORT_NOT_WRITTEN
     after = replace(
         document,
         status=_after(document, DocumentEvent.FAILED),
         batch=None,
-        claimed_digest=None,
+        claimed_digest=document.claimed_digest if kept else None,
         attempts=failure.attempts,
         failure=failure,
     )

@@ -67,6 +67,12 @@ class Blobs(Protocol):
     def exists(self, key: str) -> bool:
         """Whether a blob is there. Raises BlobStoreUnavailable."""
 
+    def obstacle(self, key: str) -> str | None:
+        """What is in the way of writing a blob there, as one line; None when nothing is.
+
+        Raises BlobStoreUnavailable.
+        """
+
     def read(self, key: str) -> bytes:
         """The content of one blob. Raises like `stat`."""
 

@@ -336,3 +336,8 @@ def test_names_that_begin_with_a_dot_can_be_written_and_read(blobs: Blobs, key: 
     blobs.write_many([(key, b"1")])
     assert blobs.read(key) == b"1"
     assert keys(blobs, key) == [key]
+
+
+def test_nothing_is_in_the_way_of_a_key_that_is_free_or_to_be_replaced(blobs: Blobs) -> None:
+    blobs.write_many([("a/b.md", b"1")])
+    assert [blobs.obstacle(key) for key in ("a/b.md", "a/c.md", "new/deep/er/x.md")] == [None] * 3

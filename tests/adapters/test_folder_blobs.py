@@ -468,3 +468,17 @@ def test_no_descriptor_is_left_open(root: Path, blobs: FolderBlobs) -> None:
         list(blobs.chunks("a", etag=blobs.stat("a").etag))
         list(blobs.read_many(["a", "nothing"]))
     assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("key", ["folder", "file/below", "file/far/below", "x" * 300])
+def test_what_is_in_the_way_is_told_before_and_by_writing(
+    root: Path, blobs: FolderBlobs, key: str
+) -> None:
+    (root / "folder").mkdir()
+    (root / "file").write_text("mine")
+    message = blobs.obstacle(key)
+    assert message is not None
+    with pytest.raises(BlobUnreadable, match="can't be written"):
+        blobs.write_many([(key, b"x")])
+    assert "can't be written" in message
+    assert "\n" not in message

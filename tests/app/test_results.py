@@ -13,8 +13,9 @@ from tests.app.jobs import FAILED, REPORTED, WAITING, fill, only, run
 
 def test_a_report_that_cannot_be_written_is_a_failure_however_often_it_is_read(home: Home) -> None:
     fill(home)
-    (home.root / "output" / "d0.md.md").mkdir()
     home.see()
+    asyncio.run(submit(home.deps))
+    (home.root / "output" / "d0.md.md").mkdir()
     home.fault(Call.RESULTS, cut=Cut.LINE_END, lines=4, times=2)
     run(home)
     failure = home.documents()["d0.md"].failure

@@ -99,6 +99,9 @@ class MadeDocuments:
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         raise AssertionError("uploads come one by one")
 
+    def obstacle(self, key: str) -> str | None:
+        return None
+
     def exists(self, key: str) -> bool:
         return True
 

@@ -48,6 +48,9 @@ class MemoryBlobs:
     def exists(self, key: str) -> bool:
         return key in self._held
 
+    def obstacle(self, key: str) -> str | None:
+        return None
+
     def stat(self, key: str) -> Blob:
         return self._found(key)[1]
 
@@ -129,6 +132,9 @@ class FaultyBlobs:
         return self.gate.call(
             f"{self.name}.exists", BLOB_FAULTS, lambda: self.inner.exists(key), key
         )
+
+    def obstacle(self, key: str) -> str | None:
+        return self.inner.obstacle(key)
 
     def stat(self, key: str) -> Blob:
         return self.gate.call(f"{self.name}.stat", BLOB_FAULTS, lambda: self.inner.stat(key), key)

@@ -233,7 +233,7 @@ class World:
             self.tell("", f"   {event}", shown)
 
     def _written(self, key: str, data: bytes) -> None:
-        if key.endswith(".md"):
+        if key.endswith(".md") and "/.docmill/" not in key:
             self.stage.rules.reported(key.removesuffix(".md"), data)
 
     def _event(self, key: str) -> None:
