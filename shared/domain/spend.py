@@ -10,12 +10,20 @@ HELD = "held_by_max_cost"
 """The failure of documents that were not submitted because of what they might cost."""
 
 _NEVER_SENT = frozenset({BatchStatus.RELEASING, BatchStatus.RELEASED})
+_LOST = frozenset({BatchStatus.FAILING, BatchStatus.FAILED})
 _MAYBE_BILLED = frozenset({"batch_not_found", "results_gone", "doubt_unresolved"})
 
 
 def committed(batches: Iterable[Batch]) -> Decimal:
     """US dollars that the batches have cost, or cost at most while that isn't known."""
     return sum((_committed(batch) for batch in batches), Decimal(0))
+
+
+def known_totals(batch: Batch) -> Totals:
+    """What it came to, as far as that is known: where its results are lost, each may be billed."""
+    if batch.status in _LOST and _may_be_billed(batch):
+        return Totals(unpriced=batch.requests)
+    return batch.totals or Totals()
 
 
 def held_message(*, most: Decimal, max_cost: Decimal, taken: Decimal) -> str:
@@ -32,10 +40,13 @@ def _committed(batch: Batch) -> Decimal:
         return _spent(batch)
     if batch.status in _NEVER_SENT:
         return Decimal(0)
-    if batch.status in (BatchStatus.FAILING, BatchStatus.FAILED):
-        lost = batch.failure is not None and batch.failure.type in _MAYBE_BILLED
-        return batch.cost_at_most if lost else Decimal(0)
+    if batch.status in _LOST:
+        return batch.cost_at_most if _may_be_billed(batch) else Decimal(0)
     return batch.cost_at_most
+
+
+def _may_be_billed(batch: Batch) -> bool:
+    return batch.failure is not None and batch.failure.type in _MAYBE_BILLED
 
 
 def _spent(batch: Batch) -> Decimal:

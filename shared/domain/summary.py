@@ -12,6 +12,7 @@ from shared.domain.batch import LIVE, Batch, BatchStatus
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.report import plain
+from shared.domain.spend import known_totals
 from shared.domain.totals import Totals
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
@@ -82,7 +83,7 @@ def summarize(
     spans: list[tuple[datetime, datetime]] = []
     for batch in listed:
         part = groups.get(batch.group) or Part(documents=Counter(), totals=Totals())
-        found = part.totals + (batch.totals or Totals())
+        found = part.totals + known_totals(batch)
         groups[batch.group] = Part(documents=part.documents, totals=found)
         end = now if batch.status in LIVE else batch.collected_at
         if end is not None:

@@ -2,9 +2,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from shared.domain.batch import BatchStatus
 from shared.domain.catalog import Usage
-from shared.domain.document import DocumentStatus
+from shared.domain.document import DocumentStatus, Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.summary import Summary, render_summary, summarize
 from shared.domain.totals import Totals
@@ -51,6 +53,21 @@ def test_a_summary_adds_up_its_batches_and_their_groups() -> None:
     assert {name: part.documents for name, part in found.groups.items()} == COUNTS
     assert found.totals.saved == Decimal(1)
     assert (found.total, found.open) == (6, 0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "unpriced"), [("results_gone", 1), ("batch_not_found", 1), ("permission_error", 0)]
+)
+def test_what_may_have_been_billed_is_told(failure: str, unpriced: int) -> None:
+    lost = batch(BatchStatus.FAILED, failure=Failure(type=failure, message="…"), group="x", size=1)
+    found = summarize(
+        job=JobName("legal"),
+        documents=COUNTS,
+        batches=[lost],
+        now=datetime(2026, 11, 25, tzinfo=UTC),
+    )
+    assert found.totals.unpriced == unpriced
+    assert found.groups["x"].totals.unpriced == unpriced
 
 
 def test_the_time_ends_with_the_last_result_or_goes_on() -> None:
