@@ -147,6 +147,9 @@ async def _read_owner(deps: Deps, candidate: ProviderBatch) -> BatchId | None:
                     break
     except NotFound:
         return None
+    except (Unavailable, Refused):
+        if not named:  # cut before anything was proved
+            raise
     ours = max(named, key=named.__getitem__, default=_STRANGER)
     return ours if read else None
 

@@ -171,3 +171,18 @@ class StrayFirst(SimulatorApi):
         yield [b'{"custom_id":"nobodys","result":{"type":"canceled"}}']
         async for lines in super().results(provider_id):
             yield lines
+
+
+def test_a_stream_that_is_cut_proves_what_it_named_before(home: Home) -> None:
+    fill(home, 12)
+    home.see()
+    home.lose_answer()
+    home.fault(Call.RESULTS, cut=Cut.MID_LINE, lines=3, times=6)
+    before = home.now
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 12
+    adopted = next(facts for event, facts in home.events if event == "batch_adopted")
+    assert adopted
+    assert home.simulator.calls[Call.RESULTS] == 7  # the proof, five readings cut, the whole one
+    assert home.now - before < timedelta(hours=1)

@@ -61,7 +61,7 @@ def check_totals(home: Home) -> None:
     assert documents["failed"] == outcomes["failed"] == len(failures)
     assert documents["total"] == len(reports) + len(failures)
     assert all(tokens >= 0 for tokens in summary["tokens"].values())
-    assert summary["cost_usd"] >= 0
+    assert summary["cost_usd"] == "unknown" or summary["cost_usd"] >= 0
     assert all(failure["type"] and failure["message"] for failure in failures)
 
 

@@ -8,7 +8,7 @@ from tests.world.mutants import MUTANTS, without
 from tests.world.runner import lived
 from tests.world.world import World
 
-_ENOUGH = 400
+_ENOUGH = 1_000
 _OFF = frozenset({"intent before effect"})
 """The rule that would see a late intent at sight: what it protects from must be seen as well."""
 
