@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.pauses import ending_pause, pause_if_refused
 from shared.app.slices import slices
 from shared.app.submit import abandon
 from shared.domain.batch import BatchEvent, BatchStatus, after
@@ -122,10 +123,13 @@ async def cancel(deps: Deps, job: JobName) -> int:
             continue
         with suppress(StaleWrite):  # poll looked meanwhile: it is as good as asked for below
             deps.store.swap_batch(after(batch, BatchEvent.CHECKED, cancel_wanted=True))
+        if ending_pause(deps):
+            continue  # the others would be refused too: poll asks for them once it can
         try:
             await deps.api.cancel(batch.provider_id)
         except ApiError as error:
             deps.emit("cancel_failed", batch=batch.id, message=error.message)
+            pause_if_refused(deps, error)
             continue
         asked += 1
         deps.emit("batch_canceling", batch=batch.id, provider_id=batch.provider_id)

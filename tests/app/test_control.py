@@ -76,6 +76,20 @@ def test_what_was_answered_or_is_not_the_recipes_doing_waits_for_a_person(home: 
     assert requeue_unpaid(home.deps, JOB) == 0
 
 
+def test_a_key_that_is_refused_is_tried_once_and_the_cancel_goes_through_later(home: Home) -> None:
+    for folder in ("a/", "b/", "c/"):
+        fill(home, 2, folder)
+    home.see()
+    asyncio.run(submit(home.deps))
+    home.fault(Call.CANCEL, status=401)
+    assert asyncio.run(cancel(home.deps, JOB)) == 0
+    assert home.simulator.calls[Call.CANCEL] == 1
+    run(home)
+    assert home.simulator.calls[Call.CANCEL] == 4
+    found = [d.failure.type for d in home.documents().values() if d.failure]
+    assert set(found) == {"canceled"}
+
+
 def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:
     fill(home, 20, "a/")
     home.see()
