@@ -130,28 +130,33 @@ async def _owner(deps: Deps, candidate: ProviderBatch, listing: _Listing) -> Bat
 
 
 async def _read_owner(deps: Deps, candidate: ProviderBatch) -> BatchId | None:
-    """The one of ours that most of its first lines name: a single line may be another's, or
-    nobody's. A stranger's when they name none of ours."""
+    """The one of ours that most of its first lines name, as a single line may be nobody's.
+
+    A stranger's when none of ours is named by so many lines, or by as many as it has requests; of
+    fewer, ours may be among those that are missing.
+    """
     named: Counter[BatchId] = Counter()
-    read = 0
+    seen: set[str] = set()
     try:
         async with aclosing(deps.api.results(candidate.id)) as stream:
             async for lines in stream:
                 for line in lines:
                     with suppress(MalformedLine):
-                        found = place_of(decode(line).custom_id)
-                        read += 1
-                        if found is not None:
+                        custom_id = decode(line).custom_id
+                        seen.add(custom_id)
+                        if found := place_of(custom_id):
                             named[found[1]] += 1
-                if read >= _LINES_ASKED:
+                if len(seen) >= _LINES_ASKED:
                     break
     except NotFound:
         return None
     except (Unavailable, Refused):
         if not named:  # cut before anything was proved
             raise
-    ours = max(named, key=named.__getitem__, default=_STRANGER)
-    return ours if read else None
+    if named:
+        return max(named, key=named.__getitem__)
+    told = len(seen) >= _LINES_ASKED or len(seen) == candidate.counts.total
+    return _STRANGER if told else None
 
 
 def _adopt(deps: Deps, batch: Batch, candidate: ProviderBatch) -> BatchStatus:

@@ -151,6 +151,17 @@ def test_a_clock_that_is_put_right_before_the_doubt_is_looked_into_hides_nothing
     assert [b.status for b in home.batches()] == [BatchStatus.COLLECTED]
 
 
+def test_a_stream_that_ends_before_a_line_of_ours_proves_nothing(home: Home) -> None:
+    fill(home, 3)
+    home.see()
+    home.deps = replace(home.deps, api=StrayFirst(home.simulator, lambda: home.now))
+    home.lose_answer()
+    home.fault(Call.RESULTS, cut=Cut.LINE_END, lines=0)
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 3
+
+
 @pytest.mark.parametrize("documents", [1, 2, 30])
 def test_lines_of_nobodys_do_not_hide_whose_a_batch_is(home: Home, documents: int) -> None:
     home.simulator.faults.stray_lines = 1

@@ -220,7 +220,10 @@ class FaultyApi:
         faults = self.provider.simulator.faults
         odd = self.provider.odd.get(provider_id, ())
         faults.duplicate_lines = 2 if Fault.LINES_TWICE in odd else 0
-        faults.malformed_lines = faults.stray_lines = 1 if Fault.LINES_STRANGE in odd else 0
+        # A line of nobody's that stands in for the only one can't be told from a stranger's.
+        several = len(self.provider.simulator.batches[provider_id].rows) > 1
+        strange = 1 if several and Fault.LINES_STRANGE in odd else 0
+        faults.malformed_lines = faults.stray_lines = strange
         faults.lost_lines = 1 if Fault.LINES_LOST in odd else 0
         lines: list[bytes] = []
         trouble: ApiError | None = None
