@@ -6,7 +6,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate faults day check bench format lock clean
+# Builds what is deployed; with Lambda's own Python 3.13 it is compiled as well.
+PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
+FUNCTIONS := Intake Submit Poll Collect Reconcile
+
+.PHONY: help run test simulate faults day check template bench packages format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,16 +33,28 @@ faults: $(VENV)/dev ## Kill the real process KILLS=100 times, then with trouble;
 day: $(VENV)/dev ## A day of DOCUMENTS=100000 in fast motion, where 2 % of everything fails
 	$(BIN)/python -m tests.faults day --documents $(or $(DOCUMENTS),100000)
 
-check: $(VENV)/dev ## Format, lint, types, import contracts, template lint, tests
+check: $(VENV)/dev template ## Format, lint, types, import contracts, template lint, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cfn-lint -t infra/template.yaml
 	$(BIN)/python -m pytest -n auto -q
+
+template: $(VENV)/dev $(VENV)/linters/done ## Lint the template, as written and as CloudFormation gets it
+	$(BIN)/cfn-lint -t infra/template.yaml
+	$(BIN)/python -m tests.infra.lint $(VENV)/linters/bin
 
 bench: $(VENV)/dev ## Time a run against the plain SDK loop
 	$(BIN)/python -m tests.bench.compare
+
+packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist/functions
+
+here-%:
+	$(PACKAGER) infra/package.py $* dist/functions/$* --here
+
+# What `sam build` asks for, with the folder to fill in ARTIFACTS_DIR.
+build-%:
+	$(PACKAGER) infra/package.py $* "$(ARTIFACTS_DIR)"
 
 format: $(VENV)/dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -49,6 +65,13 @@ lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
 	  --universal --python-version 3.11 -q -o requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --upgrade --generate-hashes \
 	  --no-emit-index-url --universal --python-version 3.11 -q -o tests/requirements.lock
+	uv pip compile infra/linters.in --upgrade --generate-hashes --no-emit-index-url \
+	  --universal --python-version 3.11 -q -o infra/linters.lock
+	for name in intake functions; do \
+	  uv pip compile infra/$$name.in -c requirements.lock --upgrade --generate-hashes \
+	    --no-emit-index-url --python-platform aarch64-manylinux_2_34 --python-version 3.13 \
+	    --only-binary :all: -q -o infra/$$name.lock || exit; \
+	done
 
 clean: ## Remove what was set up (never what came out)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -67,3 +90,9 @@ $(VENV)/dev: tests/requirements.lock pyproject.toml
 	$(PIP) install --require-hashes -r tests/requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/run
+
+$(VENV)/linters/done: infra/linters.lock
+	$(PYTHON) -m venv $(VENV)/linters
+	$(VENV)/linters/bin/python -m pip --disable-pip-version-check --quiet install \
+	  --require-hashes -r infra/linters.lock
+	touch $@
