@@ -47,7 +47,11 @@ template: $(VENV)/dev $(VENV)/linters/done ## Lint the template, as written and 
 bench: $(VENV)/dev ## Time a run against the plain SDK loop
 	$(BIN)/python -m tests.bench.compare
 
-packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist/functions
+packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist, for tests to run
+	rm -rf dist/runtime
+	$(PACKAGER) -m pip --disable-pip-version-check --quiet install --require-hashes \
+	  --target dist/runtime -r infra/runtime.lock
+	$(PACKAGER) -c 'import sys; print(sys.executable)' > dist/python
 
 here-%:
 	$(PACKAGER) infra/package.py $* dist/functions/$* --here
@@ -65,8 +69,10 @@ lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
 	  --universal --python-version 3.11 -q -o requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --upgrade --generate-hashes \
 	  --no-emit-index-url --universal --python-version 3.11 -q -o tests/requirements.lock
-	uv pip compile infra/linters.in --upgrade --generate-hashes --no-emit-index-url \
-	  --universal --python-version 3.11 -q -o infra/linters.lock
+	for name in linters runtime; do \
+	  uv pip compile infra/$$name.in --upgrade --generate-hashes --no-emit-index-url \
+	    --universal --python-version 3.11 -q -o infra/$$name.lock || exit; \
+	done
 	for name in intake functions; do \
 	  uv pip compile infra/$$name.in -c requirements.lock --upgrade --generate-hashes \
 	    --no-emit-index-url --python-platform aarch64-manylinux_2_34 --python-version 3.13 \
