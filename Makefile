@@ -10,7 +10,7 @@ OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
 FUNCTIONS := Intake Submit Poll Collect Reconcile
 
-.PHONY: help run test simulate faults day check template bench packages format lock clean
+.PHONY: help run test simulate faults day check template bench packages stack format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -53,12 +53,17 @@ packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machin
 	  --target dist/runtime -r infra/runtime.lock
 	$(PACKAGER) -c 'import sys; print(sys.executable)' > dist/python
 
+stack: $(VENV)/dev $(VENV)/ministack/done $(VENV)/sam/done ## Build the stack, deploy it into an AWS on this machine, and use it (8 minutes)
+	PACKAGER=$(abspath $(VENV))/ministack/bin/python PACKAGE_FLAGS=--here SAM_CLI_TELEMETRY=0 \
+	  $(VENV)/sam/bin/sam build --build-dir dist/sam
+	DOCMILL_STACK_VENVS=$(abspath $(VENV)) $(BIN)/python -m pytest -q tests/stack
+
 here-%:
 	$(PACKAGER) infra/package.py $* dist/functions/$* --here
 
 # What `sam build` asks for, with the folder to fill in ARTIFACTS_DIR.
 build-%:
-	$(PACKAGER) infra/package.py $* "$(ARTIFACTS_DIR)"
+	$(PACKAGER) infra/package.py $* "$(ARTIFACTS_DIR)" $(PACKAGE_FLAGS)
 
 format: $(VENV)/dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -69,7 +74,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
 	  --universal --python-version 3.11 -q -o requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --upgrade --generate-hashes \
 	  --no-emit-index-url --universal --python-version 3.11 -q -o tests/requirements.lock
-	for name in linters runtime; do \
+	for name in linters ministack runtime sam; do \
 	  uv pip compile infra/$$name.in --upgrade --generate-hashes --no-emit-index-url \
 	    --universal --python-version 3.11 -q -o infra/$$name.lock || exit; \
 	done
@@ -97,8 +102,8 @@ $(VENV)/dev: tests/requirements.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/run
 
-$(VENV)/linters/done: infra/linters.lock
-	$(PYTHON) -m venv $(VENV)/linters
-	$(VENV)/linters/bin/python -m pip --disable-pip-version-check --quiet install \
-	  --require-hashes -r infra/linters.lock
+# Tools that pin what docmill uses live by themselves.
+$(VENV)/%/done: infra/%.lock
+	$(PYTHON) -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	touch $@

@@ -14,7 +14,7 @@ def section(begin: str, end: str) -> str:
 
 
 def test_every_parameter_is_listed_with_its_default() -> None:
-    rows = {}
+    rows: dict[str, str] = {}
     for line in section("| parameter |", "\n\n").splitlines()[2:]:
         names, _, default = (cell.strip() for cell in line.strip("|").split(" | "))
         rows |= {name: default.strip(" |") for name in re.findall(r"`(\w+)`", names)}
