@@ -102,8 +102,8 @@ $(VENV)/dev: tests/requirements.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/run
 
-# Tools that pin what docmill uses live by themselves.
+# Tools that pin what docmill uses live by themselves. Their locks are whole, whatever pip makes of extras.
 $(VENV)/%/done: infra/%.lock
 	$(PYTHON) -m venv $(VENV)/$*
-	$(VENV)/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	$(VENV)/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
 	touch $@

@@ -72,6 +72,13 @@ class _Api(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Nothing: a process that was ended leaves its connection as it is."""
+
+
 class Function:
     """One function as Lambda would run it, from its package; begins anew when its process ended."""
 
@@ -83,8 +90,7 @@ class Function:
         self._log = log
         self._line = _Line()
         handler = type("Api", (_Api,), {"line": self._line})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._calls = 0
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
