@@ -6,7 +6,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate faults day check bench format lock clean
+# Builds what is deployed; with Lambda's own Python 3.13 it is compiled as well.
+PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
+FUNCTIONS := Intake Submit Poll Collect Reconcile
+
+.PHONY: help run test simulate faults day check template bench packages stack format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,16 +33,37 @@ faults: $(VENV)/dev ## Kill the real process KILLS=100 times, then with trouble;
 day: $(VENV)/dev ## A day of DOCUMENTS=100000 in fast motion, where 2 % of everything fails
 	$(BIN)/python -m tests.faults day --documents $(or $(DOCUMENTS),100000)
 
-check: $(VENV)/dev ## Format, lint, types, import contracts, template lint, tests
+check: $(VENV)/dev template ## Format, lint, types, import contracts, template lint, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cfn-lint -t infra/template.yaml
 	$(BIN)/python -m pytest -n auto -q
+
+template: $(VENV)/dev $(VENV)/linters/done ## Lint the template, as written and as CloudFormation gets it
+	$(BIN)/cfn-lint -t infra/template.yaml
+	$(BIN)/python -m tests.infra.lint $(VENV)/linters/bin
 
 bench: $(VENV)/dev ## Time a run against the plain SDK loop
 	$(BIN)/python -m tests.bench.compare
+
+packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist, for tests to run
+	rm -rf dist/runtime
+	$(PACKAGER) -m pip --disable-pip-version-check --quiet install --require-hashes \
+	  --target dist/runtime -r infra/runtime.lock
+	$(PACKAGER) -c 'import sys; print(sys.executable)' > dist/python
+
+stack: $(VENV)/dev $(VENV)/ministack/done $(VENV)/sam/done ## Build the stack, deploy it into an AWS on this machine, and use it (8 minutes)
+	PACKAGER=$(abspath $(VENV))/ministack/bin/python PACKAGE_FLAGS=--here SAM_CLI_TELEMETRY=0 \
+	  $(VENV)/sam/bin/sam build --build-dir dist/sam
+	DOCMILL_STACK_VENVS=$(abspath $(VENV)) $(BIN)/python -m pytest -q tests/stack
+
+here-%:
+	$(PACKAGER) infra/package.py $* dist/functions/$* --here
+
+# What `sam build` asks for, with the folder to fill in ARTIFACTS_DIR.
+build-%:
+	$(PACKAGER) infra/package.py $* "$(ARTIFACTS_DIR)" $(PACKAGE_FLAGS)
 
 format: $(VENV)/dev ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -49,6 +74,15 @@ lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
 	  --universal --python-version 3.11 -q -o requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev --upgrade --generate-hashes \
 	  --no-emit-index-url --universal --python-version 3.11 -q -o tests/requirements.lock
+	for name in linters ministack runtime sam; do \
+	  uv pip compile infra/$$name.in --upgrade --generate-hashes --no-emit-index-url \
+	    --universal --python-version 3.11 -q -o infra/$$name.lock || exit; \
+	done
+	for name in intake functions; do \
+	  uv pip compile infra/$$name.in -c requirements.lock --upgrade --generate-hashes \
+	    --no-emit-index-url --python-platform aarch64-manylinux_2_34 --python-version 3.13 \
+	    --only-binary :all: -q -o infra/$$name.lock || exit; \
+	done
 
 clean: ## Remove what was set up (never what came out)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -67,3 +101,9 @@ $(VENV)/dev: tests/requirements.lock pyproject.toml
 	$(PIP) install --require-hashes -r tests/requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/run
+
+# Tools that pin what docmill uses live by themselves. Their locks are whole, whatever pip makes of extras.
+$(VENV)/%/done: infra/%.lock
+	$(PYTHON) -m venv $(VENV)/$*
+	$(VENV)/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r $<
+	touch $@

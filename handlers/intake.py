@@ -13,6 +13,7 @@ from handlers.events import (
     uploads,
 )
 from shared.app.intake import Taken
+from shared.app.sightings import READY_NAME
 from shared.app.uploads import take_upload
 from shared.wiring.aws import AwsHome, home
 
@@ -25,6 +26,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str,
 async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[str]:
     failed: list[str] = []
     total = Taken()
+    ready = False
     async with aws.deps() as deps:
         for place, record in enumerate(records):
             until = time_limit(context, shares=len(records) - place)
@@ -32,15 +34,18 @@ async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[s
                 for upload in uploads(record.body):
                     done = take_upload(deps, upload, until=until)
                     total += done.taken
+                    ready |= upload.key.endswith(f"/{READY_NAME}")
                     if done.left is not None:
                         aws.ask_to_go_on(left_message(done.left))
             except Exception:  # whatever it is: one message must not bring back all the others
                 failed.append(record.message_id)
                 aws.log.exception("record_failed", message_id=record.message_id)
-    aws.log.info(
+    if ready:
+        aws.ask_to_submit()
+    aws.tell(
         "uploads_taken_in",
         records=len(records),
-        failed=len(failed),
+        records_failed=len(failed),
         new=total.new,
         changed=total.changed,
         unchanged=total.unchanged,

@@ -8,6 +8,7 @@ from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
 from shared.ports.blobs import BlobUnreadable
 from shared.wiring.aws import AwsHome, home
+from shared.wiring.gauges import gauges
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, int]:
@@ -22,6 +23,7 @@ async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
     async with aws.deps() as deps:
         found = await reconcile(deps, until=until)
         aws.ask_to_collect(found.to_collect)
+        aws.tell("looked_after", **gauges(deps.store, now=deps.clock()))
         for job in list(deps.store.stale_jobs()):
             if deps.clock() >= until:
                 break

@@ -383,13 +383,21 @@ class S3Blobs:
 
 
 def s3_blobs(bucket: str, *, client: Any, endpoint: str | None = None, retries: int = 6) -> S3Blobs:
-    """The bucket through boto3's `client` and an obstore of the same endpoint and region.
+    """The bucket through boto3's `client` and the store of `obstore_of`."""
+    store = obstore_of(bucket, client=client, endpoint=endpoint, retries=retries)
+    return S3Blobs(bucket, client=client, store=store)
+
+
+def obstore_of(
+    bucket: str, *, client: Any, endpoint: str | None = None, retries: int = 6
+) -> S3Store:
+    """An obstore of the same endpoint and region as boto3's `client`.
 
     obstore takes its credentials from the environment or the role (Lambda, ECS, EC2), never from
     `~/.aws`, and asks again `retries` times within a minute where S3 is busy or away.
     """
     where = endpoint or client.meta.endpoint_url
-    store = S3Store(
+    return S3Store(
         bucket,
         endpoint=where,
         region=client.meta.region_name,
@@ -401,7 +409,6 @@ def s3_blobs(bucket: str, *, client: Any, endpoint: str | None = None, retries: 
         },
         retry_config={"max_retries": retries, "retry_timeout": timedelta(minutes=1)},
     )
-    return S3Blobs(bucket, client=client, store=store)
 
 
 def _answer(error: Exception, key: str) -> tuple[int | None, str | None]:

@@ -7,24 +7,26 @@ importing the SDK takes two seconds.
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 import structlog
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.adapters.anthropic_api import AnthropicApi
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.adapters.dynamo_store import DynamoStore
-from shared.adapters.s3_blobs import S3Blobs, s3_blobs
+from shared.adapters.s3_blobs import S3Blobs, obstore_of, s3_blobs
 from shared.app.deps import Deps, NoRecipe
 from shared.app.sightings import RECIPE_NAME
 from shared.domain.document import Failure
@@ -32,9 +34,12 @@ from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
 from shared.domain.recipe import MAX_RECIPE_CHARACTERS, Recipe, RecipeError, parse_recipe
 from shared.ports.blobs import BlobNotFound, Blobs, BlobUnreadable
+from shared.wiring.ambient import new_batch_id, utc_now
+from shared.wiring.announced import AnnouncedReports
 from shared.wiring.guard import template_guard
-from shared.wiring.laptop import new_batch_id, utc_now
 from shared.wiring.logs import configure_logs
+from shared.wiring.metrics import metric_line
+from shared.wiring.notices import NOTICES, Notices
 from shared.wiring.settings import Settings
 
 REQUIRED = ("DOCMILL_TABLE", "DOCMILL_INPUT_BUCKET", "DOCMILL_OUTPUT_BUCKET")
@@ -77,11 +82,13 @@ class AwsHome:
         self.settings = settings
         self.log = structlog.get_logger("docmill")
         s3 = boto3.client("s3", config=_RETRIES)
-        self.documents: S3Blobs = s3_blobs(
-            settings.input_bucket, client=s3, endpoint=settings.s3_endpoint or None
-        )
-        self.reports: S3Blobs = s3_blobs(
-            settings.output_bucket, client=s3, endpoint=settings.s3_endpoint or None
+        endpoint = settings.s3_endpoint or None
+        self.documents = s3_blobs(settings.input_bucket, client=s3, endpoint=endpoint)
+        self.reports: S3Blobs = AnnouncedReports(
+            settings.output_bucket,
+            client=s3,
+            store=obstore_of(settings.output_bucket, client=s3, endpoint=endpoint),
+            announce=self.tell,
         )
         self.store = DynamoStore(boto3.client("dynamodb", config=_RETRIES), settings.table)
         self._key = _Kept(_SECRET_KEPT_S, self._read_key)
@@ -112,7 +119,7 @@ class AwsHome:
                     max_batch_bytes=self.settings.max_batch_bytes,
                     reports_by_job=True,
                 ),
-                emit=self._emit,
+                emit=self.tell,
             )
 
     def ask_to_collect(self, batches: tuple[BatchId, ...]) -> None:
@@ -124,12 +131,57 @@ class AwsHome:
         """Queue the rest of an upload for the intake function."""
         self._send(self.settings.upload_queue_url, message)
 
-    def _send(self, queue_url: str, body: str) -> None:
-        self._sqs().send_message(QueueUrl=queue_url, MessageBody=body)
+    def ask_to_submit(self) -> None:
+        """Have groups looked at now. Without it, or where it fails, the next tick does that."""
+        if not self.settings.submit_function:
+            return
+        try:
+            self._lambda.invoke(
+                FunctionName=self.settings.submit_function, InvocationType="Event", Payload=b"{}"
+            )
+        except (BotoCoreError, ClientError):
+            self.log.exception("asking_to_submit_failed")
 
-    @cache  # noqa: B019 - one home per process, and it lives as long
+    def tell(self, event: str, /, **facts: object) -> None:
+        """Say what happened: in the log, as metrics, and to whoever listens on the event bus."""
+        self.log.info(event, **facts)
+        self._measure(event, facts)
+        if self.settings.event_bus and event in NOTICES:
+            self._notify(event, facts)
+
+    def _measure(self, event: str, facts: Mapping[str, object]) -> None:
+        """A line of its own, which no log level holds back."""
+        if self.settings.stack:
+            line = metric_line(event, facts, stack=self.settings.stack, at=utc_now())
+            if line is not None:
+                sys.stdout.write(line.decode() + "\n")
+                sys.stdout.flush()
+
+    def _notify(self, event: str, facts: Mapping[str, object]) -> None:
+        """A notice that fails stops nothing: what it tells of has happened."""
+        try:
+            taken = self._notices.tell(event, facts)
+        except (BotoCoreError, ClientError):
+            self.log.exception("notice_failed", notice=event)
+            taken = False
+        if not taken:
+            self.tell("notice_failed", notice=event)
+
+    def _send(self, queue_url: str, body: str) -> None:
+        self._sqs.send_message(QueueUrl=queue_url, MessageBody=body)
+
+    @cached_property
     def _sqs(self) -> Any:
         return boto3.client("sqs", config=_RETRIES)
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return boto3.client("lambda", config=_RETRIES)
+
+    @cached_property
+    def _notices(self) -> Notices:
+        client = boto3.client("events", config=_RETRIES)
+        return Notices(client, self.settings.event_bus, stack=self.settings.stack)
 
     def _read_key(self) -> str:
         if not self.settings.api_key_secret:
@@ -137,9 +189,6 @@ class AwsHome:
         client = boto3.client("secretsmanager", config=_RETRIES)
         answer: Mapping[str, str] = client.get_secret_value(SecretId=self.settings.api_key_secret)
         return answer["SecretString"].strip()
-
-    def _emit(self, event: str, /, **facts: object) -> None:
-        self.log.info(event, **facts)
 
 
 class JobRecipes:

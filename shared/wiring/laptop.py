@@ -3,26 +3,28 @@
 import errno
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.adapters.builtin import catalog
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps, Emit, say_nothing
-from shared.domain.ids import BatchId, JobName, batch_id
+from shared.domain.ids import JobName
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import BatchApi
+from shared.wiring import ambient
 from shared.wiring.settings import Settings
 
 STATE_FOLDER = ".docmill"
 JOB = JobName("local")
 """One output holds one job, so its name is never told apart from another's."""
+
+utc_now = ambient.utc_now
 
 
 class OutputUnusable(Exception):
@@ -88,16 +90,6 @@ def reading_store(out: Path) -> SqliteStore:
     return SqliteStore(state_file(out), read_only=not os.access(state_folder(out), os.W_OK))
 
 
-def utc_now() -> datetime:
-    """The clock of a real home."""
-    return datetime.now(UTC)
-
-
-def new_batch_id() -> BatchId:
-    """A batch id that nobody has drawn before."""
-    return batch_id(secrets.randbits(60))
-
-
 def for_laptop(
     out: Path,
     *,
@@ -120,7 +112,7 @@ def for_laptop(
         recipe=lambda _: recipe,
         catalog=catalog(),
         clock=clock,
-        new_batch_id=new_batch_id,
+        new_batch_id=ambient.new_batch_id,
         spool_dir=state_folder(out) / "spool",
         policy=Policy(
             poll_interval=poll_interval,

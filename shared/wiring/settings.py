@@ -30,6 +30,9 @@ class Settings:
     output_bucket: str = ""
     collect_queue_url: str = ""
     upload_queue_url: str = ""
+    submit_function: str = ""
+    event_bus: str = ""
+    stack: str = ""
     api_key_secret: str = ""
     api_key: str = field(default="", repr=False)
     base_url: str = field(default="", repr=False)
@@ -72,6 +75,9 @@ class Settings:
             output_bucket=env.get("DOCMILL_OUTPUT_BUCKET", ""),
             collect_queue_url=env.get("DOCMILL_COLLECT_QUEUE_URL", ""),
             upload_queue_url=env.get("DOCMILL_UPLOAD_QUEUE_URL", ""),
+            submit_function=env.get("DOCMILL_SUBMIT_FUNCTION", ""),
+            event_bus=env.get("DOCMILL_EVENT_BUS", ""),
+            stack=env.get("DOCMILL_STACK", ""),
             api_key_secret=env.get("DOCMILL_API_KEY_SECRET", ""),
             api_key=env.get("ANTHROPIC_API_KEY", ""),
             base_url=env.get("ANTHROPIC_BASE_URL", ""),

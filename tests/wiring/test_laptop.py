@@ -6,7 +6,6 @@ from shared.wiring.laptop import (
     OutputBusy,
     OutputUnusable,
     locked,
-    new_batch_id,
     state_folder,
 )
 
@@ -33,7 +32,3 @@ def test_an_output_that_cannot_be_made_is_said_in_a_line(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputUnusable), locked(tmp_path / "file" / "out"):
         pass
-
-
-def test_batch_ids_are_not_drawn_twice() -> None:
-    assert len({new_batch_id() for _ in range(1000)}) == 1000

@@ -1,0 +1,46 @@
+"""README says of the stack what the template says."""
+
+import re
+from pathlib import Path
+
+from shared.wiring.notices import NOTICES
+from tests.aws import template
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def section(begin: str, end: str) -> str:
+    return README.partition(begin)[2].partition(end)[0]
+
+
+def test_every_parameter_is_listed_with_its_default() -> None:
+    rows: dict[str, str] = {}
+    for line in section("| parameter |", "\n\n").splitlines()[2:]:
+        names, _, default = (cell.strip() for cell in line.strip("|").split(" | "))
+        rows |= {name: default.strip(" |") for name in re.findall(r"`(\w+)`", names)}
+    declared = template()["Parameters"]
+    assert rows == {name: str(each["Default"]) for name, each in declared.items()}
+
+
+def test_every_alarm_has_something_to_do() -> None:
+    told = re.findall(r"^\| `(…?\w+)` \|", section("| alarm |", "\n\n"), flags=re.MULTILINE)
+    for name, resource in template()["Resources"].items():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            endings = [each for each in told if name.endswith(each.removeprefix("…"))]
+            assert name in told or endings, name
+    assert len(told) == len(set(told))
+
+
+def test_every_notice_is_listed() -> None:
+    assert set(NOTICES.values()) == set(
+        re.findall(
+            r"`(\w[\w ]+)`",
+            section("| detail-type |", "\n\n").split("\n", 2)[2].replace("`max_cost`", ""),
+        )
+    )
+
+
+def test_outputs_that_are_named_are_there() -> None:
+    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "UploadDeadLettersArn"}
+    assert named | {"CollectDeadLettersArn"} <= template()["Outputs"].keys()
+    assert all(name in README for name in named)
