@@ -31,6 +31,8 @@ SENTENCES = {
     "it is certain whether it exists",
     "batch_adopted": "batch {batch} exists after all, as {provider_id}",
     "batch_released": "batch {batch} was {message}; its documents wait again",
+    "batch_not_found": "batch {batch} isn't known where it is looked for ({message}); are the key, "
+    "its workspace and ANTHROPIC_BASE_URL those that it was submitted with?",
     "batch_vanished": "batch {batch}: {message}",
     "doubt_given_up": "{message}",
     "orphan_left": "{provider_id} came too late for batch {batch} and could not be canceled "

@@ -8,8 +8,10 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from shared.app.deps import Deps, NoRecipe
-from shared.app.groups import mark_stale, open_groups_of
+from shared.app.groups import mark_stale, open_groups_of, wake_groups
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
 from shared.app.settle import settle
@@ -63,6 +65,8 @@ async def collect(
     now = deps.clock()
     if batch.next_at > now and not take_over:
         return Collected.NOTHING
+    # Somebody who runs again and again must not use up the patience of hours in seconds.
+    due_at = batch.next_at if batch.short_reads else now
     try:
         batch = deps.store.swap_batch(
             after(batch, BatchEvent.TAKEN, next_at=now + deps.policy.lease)
@@ -81,12 +85,21 @@ async def collect(
     except (Unavailable, NotFound, Refused) as error:
         reading.flush()
         _hold(deps, reading)
-        return _put_off(deps, batch, error)
+        return _put_off(deps, replace(batch, totals=_so_far(reading)), error)
     _hold(deps, reading)
     if not finished:
-        deps.store.swap_batch(after(batch, BatchEvent.TAKEN, next_at=deps.clock()))
+        deps.store.swap_batch(
+            after(batch, BatchEvent.TAKEN, next_at=deps.clock(), totals=_so_far(reading))
+        )
         return Collected.UNFINISHED
-    return _finish(deps, reading)
+    return _finish(deps, reading, due_at=due_at)
+
+
+def _so_far(reading: Reading) -> Totals:
+    """What the batch came to as far as it was read: a reading that was cut may have got less far
+    than the one before."""
+    before = reading.batch.totals or Totals()
+    return max(before, reading.totals, key=lambda totals: totals.outcomes)
 
 
 def _max_attempts(deps: Deps, batch: Batch) -> int:
@@ -136,27 +149,39 @@ def _put_off(deps: Deps, batch: Batch, error: Unavailable | NotFound | Refused) 
         settle(deps, deps.store.swap_batch(gone))
         return Collected.DONE
     asked = error.retry_after if isinstance(error, Unavailable) else None
-    _read_again(deps, batch, error.message, backoff(tries - 1, asked=asked), tries=tries)
+    _wait(deps, batch, error.message, backoff(tries - 1, asked=asked), tries=tries)
     return Collected.LATER
 
 
-def _read_again(deps: Deps, batch: Batch, why: str, wait: timedelta, **counted: int) -> None:
+def _read_again(deps: Deps, reading: Reading, why: str, wait: timedelta, **counted: int) -> None:
+    batch = replace(reading.batch, totals=_so_far(reading))
+    _wait(deps, batch, why, wait, **counted)
+
+
+def _wait(deps: Deps, batch: Batch, why: str, wait: timedelta, **counted: int) -> None:
     deps.store.swap_batch(
         after(batch, BatchEvent.TAKEN, note=why, next_at=deps.clock() + wait, **counted)
     )
     deps.emit("collecting_put_off", batch=batch.id, message=why)
 
 
-def _finish(deps: Deps, reading: Reading) -> Collected:
-    """Close the batch if nothing is missing; otherwise read it anew, and in the end say so."""
+def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
+    """Close the batch if nothing is missing; otherwise read it anew, and in the end say so.
+
+    A reading before the batch was due counts only if nothing was missing.
+    """
     batch = reading.batch
     missing = reading.missing()
     note = reading.disagreement(batch.counts)
+    early = due_at - deps.clock()
+    if (missing or note) and early > timedelta(0):
+        _read_again(deps, reading, batch.note, early)
+        return Collected.LATER
     reads = batch.short_reads + 1
     if (missing and reads < _PATIENCE) or (note and reads < _PATIENCE_WITH_COUNTS):
         why = note or f"{len(missing)} of {batch.requests} results are missing"
         wait = backoff(reads + _FIRST_WAIT if missing else reads)
-        _read_again(deps, batch, why, wait, short_reads=reads)
+        _read_again(deps, reading, why, wait, short_reads=reads)
         return Collected.LATER
     if missing:
         _fail_missing(deps, reading, missing)
@@ -167,6 +192,7 @@ def _finish(deps: Deps, reading: Reading) -> Collected:
         after(batch, BatchEvent.COLLECTED, totals=totals, note=note, collected_at=now)
     )
     mark_stale(deps.store, batch.job)
+    wake_groups(deps.store, batch.job, now=now)
     deps.emit(
         "batch_collected",
         batch=batch.id,

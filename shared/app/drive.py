@@ -10,16 +10,20 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from shared.app.collect_ended import collect_ended
 from shared.app.deps import Deps
+from shared.app.groups import change_job
 from shared.app.pauses import ending_pause, lift_pause
 from shared.app.poll import Looking, Polled
 from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
 from shared.app.submit import submit
 from shared.domain.batch import LIVE, BatchStatus
+from shared.domain.job import Job
 from shared.domain.pause import PauseReason
-from shared.domain.policy import EVER
+from shared.domain.policy import EVER, MAX_BATCH_BYTES
 
 _SHORTEST = timedelta(milliseconds=10)
 _RETRY_SOON = timedelta(milliseconds=200)
@@ -49,7 +53,7 @@ async def drive(
     collected. Raises AccessRefused.
     Assumes to be the only process on this state, so it takes over what a dead one held.
     """
-    _forget_old_pause(deps)
+    _begin_anew(deps)
     await reconcile(deps, take_over=True)
     _check_access(deps)
     async with _Beside() as beside:
@@ -189,11 +193,21 @@ def _is_due(time: datetime | None, now: datetime) -> bool:
     return time is not None and time <= now
 
 
-def _forget_old_pause(deps: Deps) -> None:
-    """Whoever starts a run has had the chance to mend what a person mends: try at once."""
+def _begin_anew(deps: Deps) -> None:
+    """Whoever starts a run has had the chance to mend what a person mends: try at once, and batches
+    twice as large as went through before, as what stood in their way may be gone."""
     pause = deps.store.pause()
     if pause is not None and pause.reason is not PauseReason.RATE_LIMIT:
         lift_pause(deps)
+    for name in sorted({group.job for group in deps.store.groups()}):
+        known = deps.store.job(name)
+        if known is not None and known.most_bytes is not None:
+            change_job(deps.store, name, _with_larger_batches)
+
+
+def _with_larger_batches(job: Job) -> Job:
+    larger = 2 * (job.most_bytes or MAX_BATCH_BYTES)
+    return replace(job, most_bytes=larger if larger < MAX_BATCH_BYTES else None)
 
 
 def _check_access(deps: Deps) -> None:

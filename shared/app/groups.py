@@ -5,6 +5,7 @@ group with nothing in it, which closes by itself, and never documents that nobod
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -57,6 +58,14 @@ def open_groups_of(
     """Open the group of each."""
     for job, name in sorted({(document.job, document.group) for document in documents}):
         open_group(store, job, name, now=now, ready=ready)
+
+
+def wake_groups(store: Store, job: JobName, *, now: datetime) -> None:
+    """Have groups looked at that wait for a batch to cost less than it might."""
+    for group in list(store.groups(job)):
+        if group.next_at is not None and group.next_at > now:
+            with suppress(StaleWrite):  # something came: it is looked at anyway
+                store.swap_group(replace(group, next_at=None))
 
 
 def mark_stale(store: Store, name: JobName) -> None:

@@ -30,6 +30,9 @@ _PER_ROUND = 500
 _MET_BY_ALL = frozenset({PauseReason.RATE_LIMIT, PauseReason.ACCESS})
 """What isn't about the batch that was looked at: all that are due would meet it too."""
 
+_TOLD_EVERY = 4
+"""Looks in vain: half a minute at first, as a 404 just after `create` heals, then once an hour."""
+
 Tell = Callable[[BatchId], None]
 
 
@@ -231,6 +234,8 @@ def _not_found(deps: Deps, batch: Batch, error: NotFound | Refused) -> None:
     now = deps.clock()
     since = batch.not_found_since or now
     tries = batch.tries + 1
+    if tries % _TOLD_EVERY == 0:
+        deps.emit("batch_not_found", batch=batch.id, message=error.message)
     if now - since < deps.policy.not_found_grace or tries < LEAST_LOOKS:
         _checked(
             deps,

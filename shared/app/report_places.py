@@ -5,14 +5,21 @@ the same is kept aside, and put in its place when nothing is in the way any more
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
 from shared.app.slices import slices
-from shared.domain.document import REPORT_BLOCKED, REPORT_NOT_WRITTEN, Document, Failure, reported
+from shared.domain.document import (
+    REPORT_BLOCKED,
+    REPORT_NOT_WRITTEN,
+    Document,
+    Failure,
+    report_lost,
+    reported,
+)
 from shared.domain.ids import CustomId, JobName
 from shared.domain.names import REPORT_SUFFIX, report_path
+from shared.domain.report import REPORT_BEGINS
 from shared.ports.blobs import BlobNotFound, BlobUnreadable
 
 _ASIDE = ".docmill/unwritten"
@@ -20,7 +27,11 @@ _ASIDE = ".docmill/unwritten"
 
 def blocked(deps: Deps, document: Document) -> Failure | None:
     """Why the document's report could not be written. Raises BlobStoreUnavailable."""
-    message = deps.reports.obstacle(deps.output_key(document.job, report_path(document.path)))
+    message = deps.reports.obstacle(_place(deps, document))
+    if message is None and _is_foreign(deps, document):
+        message = (
+            f"{deps.reports.shown(_place(deps, document))} is there, and no report of docmill's"
+        )
     if message is None and (above := _report_above(deps, document)) is not None:
         message = f"its report would lie below that of {above}, which is a file"
     if message is None:
@@ -53,13 +64,17 @@ def put_in_place(deps: Deps, job: JobName) -> tuple[int, frozenset[str]]:
     waiting: set[str] = set()
     for part in slices(_unwritten(deps, job)):
         done: list[Document] = []
+        gone: list[Document] = []
         for document in part:
-            with suppress(BlobNotFound):
+            try:
                 if _put(deps, document):
                     done.append(document)
                 else:
                     waiting.add(document.path)
+            except BlobNotFound:
+                gone.append(report_lost(document, now=deps.clock()))
         mark_stale(deps.store, job)
+        deps.store.swap_documents(gone)
         lost = deps.store.swap_documents([reported(each, now=deps.clock()) for each in done])
         mark_stale(deps.store, job)
         for document in done:
@@ -81,9 +96,8 @@ def _unwritten(deps: Deps, job: JobName) -> Iterator[Document]:
 
 def _put(deps: Deps, document: Document) -> bool:
     report = deps.reports.read(_aside(deps, document.job, _kept(document)))
-    key = deps.output_key(document.job, report_path(document.path))
     try:
-        deps.reports.write_many([(key, report)])
+        deps.reports.write_many([(_place(deps, document), report)])
     except BlobUnreadable:
         return False
     return True
@@ -97,6 +111,20 @@ def _kept(document: Document) -> CustomId:
 
 def _aside(deps: Deps, job: JobName, custom_id: CustomId) -> str:
     return deps.output_key(job, report_path(f"{_ASIDE}/{custom_id}"))
+
+
+def _is_foreign(deps: Deps, document: Document) -> bool:
+    """Whether a file of somebody's lies where the document's first report would go."""
+    if not deps.policy.check_reports or document.reported_digest is not None:
+        return False
+    key = _place(deps, document)
+    if not deps.reports.exists(key):
+        return False
+    return not next(iter(deps.reports.chunks(key)), b"").startswith(REPORT_BEGINS)
+
+
+def _place(deps: Deps, document: Document) -> str:
+    return deps.output_key(document.job, report_path(document.path))
 
 
 def _report_above(deps: Deps, document: Document) -> str | None:

@@ -254,6 +254,10 @@ def amount(text: str) -> Decimal:
     return dollars
 
 
+_UNBOUNDED = ("tools", "mcp_servers", "container")
+"""Parameters that let a model use more than its prompt and its answer."""
+
+
 def check_max_cost(recipe: Recipe, catalog: Catalog) -> None:
     """Raise RecipeError when what the recipe may cost can't be bounded, and it is to be."""
     if recipe.max_cost is None:
@@ -264,10 +268,11 @@ def check_max_cost(recipe: Recipe, catalog: Catalog) -> None:
             f"max_cost: the price of {recipe.model} is not known, so it can't be kept; "
             "leave it out or choose another model"
         )
-    if recipe.params.get("tools"):
+    unbounded = [name for name in _UNBOUNDED if recipe.params.get(name)]
+    if unbounded:
         raise RecipeError(
-            "max_cost: what tools cost can't be told before, so it can't be kept; "
-            "leave it or the tools out"
+            f"max_cost: what {unbounded[0]} cost can't be told before, so it can't be kept; "
+            f"leave it or the {unbounded[0]} out"
         )
 
 

@@ -28,6 +28,9 @@ truncated: %b
 
 """
 
+REPORT_BEGINS: Final = b"---\ndocument: "
+"""By which a report of docmill's is told from a file of somebody else's."""
+
 _NOT_FOR_YAML: Final = re.compile(
     "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 )

@@ -21,9 +21,10 @@ def committed(batches: Iterable[Batch]) -> Decimal:
 
 def known_totals(batch: Batch) -> Totals:
     """What it came to, as far as that is known: where its results are lost, each may be billed."""
+    totals = batch.totals or Totals()
     if batch.status in _LOST and _may_be_billed(batch):
-        return Totals(unpriced=batch.requests)
-    return batch.totals or Totals()
+        return totals + Totals(unpriced=max(batch.requests - totals.outcomes, 0))
+    return totals
 
 
 def held_message(*, most: Decimal, max_cost: Decimal, taken: Decimal) -> str:

@@ -37,6 +37,11 @@ class Totals(Record, frozen=True, kw_only=True):
         )
 
     @property
+    def outcomes(self) -> int:
+        """How many results it is of."""
+        return self.reported + self.failed + self.retried
+
+    @property
     def saved(self) -> Decimal:
         """What batching saved, of the requests whose price is known."""
         return self.cost_without_batches - self.cost

@@ -5,7 +5,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from shared.adapters.builtin import catalog
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps, Emit, say_nothing
+from shared.app.publish import FAILURES, SUMMARY
 from shared.domain.ids import JobName
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
@@ -25,6 +26,10 @@ JOB = JobName("local")
 """One output holds one job, so its name is never told apart from another's."""
 
 utc_now = ambient.utc_now
+
+_BEGINNING = 4096
+_OWN_FILES = {SUMMARY: (b'"job"', b'"documents"'), FAILURES: (b'"path"', b'"custom_id"')}
+"""What docmill's own files at the top of an output have in their beginning, unless empty."""
 
 
 class OutputUnusable(Exception):
@@ -81,8 +86,22 @@ def _empty(spool: Path) -> None:
 
 
 def open_store(out: Path) -> SqliteStore:
-    """The state of an output. Raises StoreUnusable or StoreUnavailable."""
+    """The state of an output. Raises OutputUnusable, StoreUnusable or StoreUnavailable."""
+    if not state_file(out).exists():
+        _check_files(out)
     return SqliteStore(state_file(out))
+
+
+def _check_files(out: Path) -> None:
+    """Raise OutputUnusable when a file of somebody's has the name of one of docmill's own."""
+    for name, marks in _OWN_FILES.items():
+        with suppress(FileNotFoundError), (out / name).open("rb") as file:
+            begins = file.read(_BEGINNING)
+            if begins and not all(mark in begins for mark in marks):
+                raise OutputUnusable(
+                    f"{out / name} is there and not docmill's, and would be written over; "
+                    "move it, or use another --out"
+                )
 
 
 def reading_store(out: Path) -> SqliteStore:

@@ -7,11 +7,12 @@ import pytest
 from shared.adapters.simulator.faults import Call
 from shared.adapters.simulator.messages import Cut
 from shared.app.collect import Collected, collect
+from shared.app.drive import drive
 from shared.app.poll import poll
 from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
 from tests.app.home import Home
-from tests.app.jobs import IN_BATCH, REPORTED, fill, only, run
+from tests.app.jobs import FAILED, IN_BATCH, REPORTED, fill, only, run
 
 
 @pytest.mark.parametrize("cut", [Cut.MID_LINE, Cut.LINE_END])
@@ -40,6 +41,24 @@ def test_a_disagreement_with_the_counts_is_read_again_and_then_noted(
     assert batch.status is BatchStatus.COLLECTED
     assert batch.note
     assert home.simulator.calls[Call.RESULTS] == 3
+
+
+def test_lost_lines_are_waited_for_however_often_a_run_is_started(home: Home) -> None:
+    fill(home, 3)
+    home.see()
+    home.simulator.faults.lost_lines = 1
+    for _ in range(40):
+        asyncio.run(drive(home.deps, sleep=home.sleep, waiting=False))
+        home.later(seconds=10)
+    [batch] = home.batches()
+    assert batch.status is BatchStatus.ENDED
+    assert batch.totals is not None
+    assert batch.totals.reported == 2  # told before all of it is there
+    began = home.now
+    run(home)
+    assert home.now - began > timedelta(hours=1)
+    assert sorted(home.statuses().values()) == [FAILED, REPORTED, REPORTED]
+    assert home.requested() == 3
 
 
 def test_collecting_that_runs_out_of_time_goes_on_where_it_was(home: Home) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from shared.app.control import requeue, requeue_unpaid
 from shared.app.report_places import put_in_place
 from shared.app.submit import submit
+from shared.domain.policy import Policy
 from tests.app.home import JOB, Home
 from tests.app.jobs import REPORTED, only, run
 
@@ -29,6 +31,27 @@ def test_nothing_is_sent_whose_report_has_no_place(home: Home) -> None:
     run(home)
     assert only(home, REPORTED)
     assert home.requested() == 3
+
+
+def test_a_file_of_the_persons_own_is_never_written_over(home: Home) -> None:
+    home.deps = replace(home.deps, policy=Policy(check_reports=True))
+    mine = home.root / "output" / "a.md.md"
+    mine.write_text("my own notes")
+    home.write("a.md", "# A")
+    home.see()
+    run(home)
+    assert failure_types(home) == {"a.md": "report_blocked"}
+    assert mine.read_text() == "my own notes"
+    assert home.requested() == 0
+    mine.unlink()
+    requeue_unpaid(home.deps, JOB)
+    run(home)
+    assert only(home, REPORTED)
+    home.write("a.md", "# A, changed")  # docmill's own is replaced
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    assert home.requested() == 2
 
 
 @pytest.mark.parametrize("first", ["a", "a.md/b/c", "both"])
@@ -85,6 +108,7 @@ def test_a_kept_report_that_was_removed_is_made_again_by_a_retry(home: Home) -> 
     place.rmdir()
     kept.unlink()
     assert put_in_place(home.deps, JOB) == (0, frozenset())
+    assert failure_types(home) == {"a.md": "report_missing"}
     assert requeue(home.deps, JOB) == 1
     run(home)
     assert only(home, REPORTED)

@@ -2,6 +2,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -69,6 +70,16 @@ def test_what_is_left_over_by_short_answers_serves_others(home: Home) -> None:
     assert set(home.statuses().values()) == {REPORTED}
     assert max(batch.requests for batch in home.batches()) == 3
     assert spent(home) < Decimal("0.06")
+
+
+def test_what_waits_for_room_goes_on_as_soon_as_there_is_some(home: Home) -> None:
+    allow(home, "0.023")  # for one request
+    fill(home, 4)
+    began = home.now
+    home.deps = replace(home.deps, policy=replace(home.policy, poll_interval=timedelta(hours=1)))
+    run(home)
+    assert set(home.statuses().values()) == {REPORTED}
+    assert home.now - began < timedelta(minutes=15)
 
 
 def test_raising_it_releases_what_is_held(home: Home) -> None:

@@ -6,6 +6,7 @@ from shared.wiring.laptop import (
     OutputBusy,
     OutputUnusable,
     locked,
+    open_store,
     state_folder,
 )
 
@@ -32,3 +33,16 @@ def test_an_output_that_cannot_be_made_is_said_in_a_line(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputUnusable), locked(tmp_path / "file" / "out"):
         pass
+
+
+@pytest.mark.parametrize("name", ["summary.json", "failures.jsonl"])
+def test_a_file_of_the_persons_own_is_not_taken_for_docmills(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"my": "budget"}')
+    with locked(tmp_path), pytest.raises(OutputUnusable, match=f"{name} is there"):
+        open_store(tmp_path)
+    (tmp_path / name).write_text("")
+    with locked(tmp_path):
+        open_store(tmp_path).close()
+    (tmp_path / name).write_text('{"my": "budget"}')  # there is a state: the name is taken
+    with locked(tmp_path):
+        open_store(tmp_path).close()
