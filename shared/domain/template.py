@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from minijinja import Environment, TemplateError, safe
 
-from shared.domain.template_tags import TOO_COMPLEX, is_plain, too_complex
+from shared.domain.template_tags import TOO_COMPLEX, bare_prints, is_plain, too_complex
 
 # One unit is one instruction, or 64 bytes of text made (measured with 3.1.0). All of it is enough
 # to go through 5 MB word by word with a condition (7 million), and takes seconds, 8 where much is
@@ -103,6 +103,7 @@ class PromptTemplate:
                 _TEMPLATE, nested=True
             )
         self._source = source
+        self._only_prints = bare_prints(source) is not None
 
     def render(self, values: Mapping[str, object], *, salt: bytes) -> str:
         """The text for these values. Raises PromptError."""
@@ -112,7 +113,8 @@ class PromptTemplate:
         try:
             with _faults():
                 plain = {name: _plain(value) for name, value in values.items()}
-                self._environment.fuel = _fuel(len(self._source) + _size(values))
+                if not self._only_prints:
+                    self._environment.fuel = _fuel(len(self._source) + _size(values))
                 return self._environment.render_template(_TEMPLATE, **plain)
         finally:
             _salt.reset(token)
