@@ -108,7 +108,7 @@ def run(
         again = (unpaid(work.deps, JOB),)
         if not _agreed(work, again, yes=yes):
             return _declined(work, came=came)
-        remember(work.deps.store, work.options)
+        remember(work.deps.store, work.options, work.settings)
         let_wait(work.deps, JOB, *again)
         return await _go_on(work, wait=wait)
 
@@ -124,7 +124,7 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
         again = (worth_retrying(final=final, kept=kept), unpaid(work.deps, JOB))
         if not _agreed(work, again, yes=yes):
             return _declined(work)
-        remember(work.deps.store, work.options)
+        remember(work.deps.store, work.options, work.settings)
         work.deps.emit("requeued", documents=let_wait(work.deps, JOB, *again))
         return await _go_on(work, wait=wait)
 
