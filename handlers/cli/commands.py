@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,8 +23,16 @@ from handlers.cli.process import RESUME, OutputLost
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
 from handlers.cli.wording import NOTE, priced
 from shared.adapters.builtin import builtin_recipes, catalog
+from shared.app.control import (
+    Wanted,
+    fail_waiting,
+    forget_unsent,
+    let_wait,
+    unpaid,
+    worth_retrying,
+    would_wait,
+)
 from shared.app.control import cancel as cancel_job
-from shared.app.control import fail_waiting, forget_unsent, requeue, requeue_unpaid
 from shared.app.drive import drive
 from shared.app.gone import forget_gone
 from shared.app.intake import take_in
@@ -81,7 +89,6 @@ def run(
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
         _put_in_place(work)
-        requeue_unpaid(work.deps, JOB)
         came = work.deps.clock()
         taken = take_in(
             work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
@@ -98,7 +105,12 @@ def run(
             raise Fault(f"no documents in {', '.join(inputs)}")
         if others := summary.made_otherwise(work.recipe.fingerprint):
             work.deps.emit("reports_of_another_recipe", reports=others)
-        return await _go_on(work, wait=wait, yes=yes, came=came)
+        again = (unpaid(work.deps, JOB),)
+        if not _agreed(work, again, yes=yes):
+            return _declined(work, came=came)
+        remember(work.deps.store, work.options, work.settings)
+        let_wait(work.deps, JOB, *again)
+        return await _go_on(work, wait=wait)
 
     return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
@@ -109,10 +121,12 @@ def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> in
 
     async def again(work: Session) -> int:
         kept = _put_in_place(work)
-        count = requeue(work.deps, JOB, final=final, kept=kept)
-        count += requeue_unpaid(work.deps, JOB)
-        work.deps.emit("requeued", documents=count)
-        return await _go_on(work, wait=wait, yes=yes)
+        again = (worth_retrying(final=final, kept=kept), unpaid(work.deps, JOB))
+        if not _agreed(work, again, yes=yes):
+            return _declined(work)
+        remember(work.deps.store, work.options, work.settings)
+        work.deps.emit("requeued", documents=let_wait(work.deps, JOB, *again))
+        return await _go_on(work, wait=wait)
 
     return _perform(out, as_json=as_json, asked=reloaded, work=again)
 
@@ -169,25 +183,26 @@ def _announce(found: Asked, as_json: bool) -> None:
         click.echo(f"docmill: {escaped(note)}", err=as_json)
 
 
-async def _go_on(work: Session, *, wait: bool, yes: bool, came: datetime | None = None) -> int:
-    """Ask, remember what was asked for, submit, wait.
-
-    After a no, what came since `came` is forgotten, and all else waits.
-    """
-    if not _agreed(work, yes=yes):
-        if came is not None:
-            forget_unsent(work.deps, JOB, since=came)
-        publish(work.deps, JOB)
-        work.deps.emit("declined")
-        return LEFT_OPEN
-    remember(work.deps.store, work.options)
+async def _go_on(work: Session, *, wait: bool) -> int:
     await drive(work.deps, sleep=asyncio.sleep, waiting=wait)
     return finish(work)
 
 
-def _agreed(work: Session, *, yes: bool) -> bool:
-    """Say what it will cost, and where somebody can answer, ask."""
-    found = waiting(work.deps, JOB, work.recipe)
+def _declined(work: Session, *, came: datetime | None = None) -> int:
+    """After a no, what came since `came` is forgotten; what waits waits, what failed has failed."""
+    if came is not None:
+        forget_unsent(work.deps, JOB, since=came)
+    publish(work.deps, JOB)
+    work.deps.emit("declined")
+    return LEFT_OPEN
+
+
+def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
+    """Say what it will cost, and where somebody can answer, ask.
+
+    What is to be tried `again` is counted in and stays failed until then: a no changes nothing.
+    """
+    found = waiting(work.deps, JOB, work.recipe, also=would_wait(work.deps, JOB, *again))
     if not found.load.documents:
         return True
     totals = work.summary().totals

@@ -16,7 +16,7 @@ from rich.text import Text
 from handlers.cli.in_flight import in_flight
 from handlers.cli.json_lines import amounts, json_line, numbers
 from handlers.cli.tables import panel, summary_table
-from handlers.cli.wording import NOTE, closing, dollars, sentence, span
+from handlers.cli.wording import NOTE, Telling, closing, dollars, span
 from shared.domain.document import DocumentStatus
 from shared.domain.summary import Summary
 from shared.wiring.laptop import utc_now
@@ -61,6 +61,7 @@ class Lines:
         self._simulated = simulated
         self._clock = clock
         self._started = clock()
+        self._telling = Telling()
         self._told = ""
         self._told_at = self._started
 
@@ -77,7 +78,7 @@ class Lines:
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Write the event's sentence."""
-        if line := sentence(event, facts):
+        if line := self._telling.sentence(event, facts):
             self._write(line)
 
     def refresh(self, summary: Summary) -> None:
@@ -157,6 +158,7 @@ class LivePanel:
     def __init__(self, console: Console, *, simulated: bool = False) -> None:
         self._console = console
         self._simulated = simulated
+        self._telling = Telling()
         self._started = time.monotonic()
         self._summary: Summary | None = None
         self._live = Live(
@@ -177,7 +179,7 @@ class LivePanel:
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Let the event's sentence scroll by."""
-        if line := sentence(event, facts):
+        if line := self._telling.sentence(event, facts):
             self._console.print(Text(line, style="dim"))
 
     def refresh(self, summary: Summary) -> None:

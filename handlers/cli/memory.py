@@ -11,12 +11,14 @@ import msgspec
 
 from handlers.cli.faults import Fault
 from handlers.cli.options import Options, parse, recipe_in
+from handlers.cli.provider import PROVIDER, provider_text
 from handlers.cli.wording import money
 from shared.adapters.builtin import builtin_recipes
 from shared.app.groups import change_job
 from shared.domain.recipe import amount
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB
+from shared.wiring.settings import Settings
 
 _OPTIONS = "options"
 
@@ -39,14 +41,16 @@ def last_run(store: Store) -> Options | None:
     return Options(**found)
 
 
-def remember(store: Store, options: Options) -> None:
-    """Save what a run was asked for, now that it goes on."""
+def remember(store: Store, options: Options, settings: Settings) -> None:
+    """Save what a run was asked for, and of whom, now that it goes on."""
     fields = {name: getattr(options, name) for name in Options.__dataclass_fields__}
-    text = json.dumps(fields)
+    kept = {_OPTIONS: json.dumps(fields)}
+    if not options.simulate:
+        kept[PROVIDER] = provider_text(settings)
     change_job(
         store,
         JOB,
-        lambda job: msgspec.structs.replace(job, settings={**job.settings, _OPTIONS: text}),
+        lambda job: msgspec.structs.replace(job, settings={**job.settings, **kept}),
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 from handlers.cli.faults import Fault
@@ -77,11 +78,21 @@ def parse(options: Options) -> Recipe:
             guard=template_guard(),
         )
         if options.max_cost is not None:
-            recipe = replace(recipe, max_cost=amount(options.max_cost))
+            recipe = replace(recipe, max_cost=_limit(options.max_cost))
             check_max_cost(recipe, catalog())
     except RecipeError as error:
         raise Fault(f"{error}{_how_to_change(options)}") from None
     return replace(recipe, group_by=options.group_by) if options.group_by else recipe
+
+
+def _limit(text: str) -> Decimal:
+    """What `--max-cost` says. Raises Fault."""
+    try:
+        return amount(text)
+    except RecipeError as error:
+        raise Fault(
+            f"--max-cost: {error}; it must be above 0, and `--max-cost {NO_LIMIT}` lifts the limit"
+        ) from None
 
 
 def _how_to_change(options: Options) -> str:

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from handlers.cli.faults import Fault
 from handlers.cli.memory import Asked
 from handlers.cli.options import Options, parse, settings_for
 from handlers.cli.progress import Progress
+from handlers.cli.provider import provider_notes
 from handlers.cli.simulator_process import simulator_process
 from shared.adapters.anthropic_api import AnthropicApi, MissingApiKey
 from shared.adapters.folder_blobs import TEMPORARY_PREFIX
@@ -48,6 +49,7 @@ class Session:
     out: Path
     deps: Deps
     options: Options
+    settings: Settings
     recipe: Recipe
     display: Display
     progress: Progress
@@ -111,6 +113,8 @@ def session(
         options = found.options
         settings = settings_for(simulate=options.simulate)
         recipe = parse(options)
+        if not options.simulate:
+            found = replace(found, notes=(*found.notes, *provider_notes(store, settings)))
         begin(found)
         display = stack.enter_context(pick(as_json=as_json, simulated=options.simulate))
         base_url, key = settings.base_url, settings.api_key
@@ -178,7 +182,13 @@ def _assemble(
         emit=progress.emit,
     )
     return Session(
-        out=out, deps=deps, options=options, recipe=recipe, display=display, progress=progress
+        out=out,
+        deps=deps,
+        options=options,
+        settings=settings,
+        recipe=recipe,
+        display=display,
+        progress=progress,
     )
 
 

@@ -12,11 +12,11 @@ from handlers.cli.faults import Fault
 from handlers.cli.json_lines import exact, json_line
 from handlers.cli.memory import last_run
 from handlers.cli.options import Options, parse
-from handlers.cli.session import existing_output, exit_status, translated_errors
+from handlers.cli.session import LEFT_OPEN, existing_output, exit_status, translated_errors
 from handlers.cli.wording import counted, moment, span
 from shared.domain.batch import LIVE, Batch, BatchStatus
 from shared.domain.names import escaped
-from shared.domain.pause import Pause
+from shared.domain.pause import Pause, PauseReason
 from shared.domain.summary import Summary, render_summary, summarize
 from shared.wiring.laptop import JOB, reading_store, utc_now
 
@@ -31,6 +31,20 @@ class Standing:
     pause: Pause | None
     options: Options | None
     now: datetime
+
+    @property
+    def not_begun(self) -> str | None:
+        """Why what is known here may not be all: None once a run had taken all in and went on."""
+        if not self.summary.total and not self.summary.batches:
+            return "nothing was taken in yet; run it again"
+        if self.options is None:
+            return "no run went on yet, so there may be more documents; run it again"
+        return None
+
+    @property
+    def exit_status(self) -> int:
+        """What a run would end with now."""
+        return LEFT_OPEN if self.not_begun else exit_status(self.summary)
 
     @property
     def recipe(self) -> str | None:
@@ -53,13 +67,12 @@ def status(out: Path, *, as_json: bool, clock: Callable[[], datetime] = utc_now)
         found = _standing(out, clock())
     if as_json:
         click.echo(json_line(_as_json(found)))
-        return exit_status(found.summary)
+        return found.exit_status
     for line in _lines(found):
         click.echo(escaped(line))
     display = pick(as_json=False, simulated=bool(found.options and found.options.simulate))
-    code = exit_status(found.summary)
-    display.finish(found.summary, out=str(out), status=code)
-    return code
+    display.finish(found.summary, out=str(out), status=found.exit_status)
+    return found.exit_status
 
 
 def _standing(out: Path, now: datetime) -> Standing:
@@ -70,12 +83,17 @@ def _standing(out: Path, now: datetime) -> Standing:
             summary=summarize(
                 job=JOB, documents=store.count(JOB), batches=store.batches(JOB), now=now
             ),
-            pause=pause if pause is not None and pause.until > now else None,
+            pause=pause if pause is not None and (_stops(pause) or pause.until > now) else None,
             options=last_run(store),
             now=now,
         )
     finally:
         store.close()
+
+
+def _stops(pause: Pause) -> bool:
+    """No time ends it: a person does, and runs it again."""
+    return pause.reason is PauseReason.ACCESS
 
 
 def _as_json(found: Standing) -> dict[str, object]:
@@ -106,13 +124,17 @@ def _lines(found: Standing) -> list[str]:
     lines = [f"recipe {found.recipe}" + (f", {found.model}" if found.model else "")]
     if found.options is None:
         lines = []
+    if found.not_begun:
+        lines.append(found.not_begun)
     lines += [f"{s.value.replace('_', ' ')}: {count:,}" for s, count in summary.documents.items()]
     newest = sorted(summary.batches, key=lambda b: (b.status in LIVE, b.planned_at), reverse=True)
     lines += [_batch_line(batch, found.now) for batch in newest[:_BATCHES]]
     more = len(newest) - _BATCHES
     if more > 0:
         lines.append(f"… and {counted(more, 'more batch')}, see `docmill status --json`")
-    if found.pause is not None:
+    if found.pause is not None and _stops(found.pause):
+        lines.append(f"submitting is stopped: {found.pause.message}")
+    elif found.pause is not None:
         until = moment(found.pause.until, now=found.now)
         lines.append(f"submitting waits until {until}: {found.pause.message}")
     return lines

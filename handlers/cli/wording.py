@@ -6,10 +6,12 @@ from decimal import Decimal, InvalidOperation
 from shared.domain.document import DocumentStatus
 from shared.domain.estimate import Estimate
 from shared.domain.names import escaped
+from shared.domain.pause import PauseReason
 from shared.domain.recipe import Recipe
 from shared.domain.summary import Summary
 from shared.wiring.laptop import utc_now
 
+_LESS = "less than"
 NOTE = "note"
 """An event for people only: it says in words what another says in numbers."""
 
@@ -49,6 +51,8 @@ SENTENCES = {
 """Events that a person is told of; the others are for programs. `{x:noun}` counts, `{x:$}` is an
 amount and `{x:@}` a time."""
 
+_WAITS = frozenset({"submitting_paused", "collecting_put_off"})
+
 
 def sentence(event: str, facts: dict[str, object], *, now: datetime | None = None) -> str | None:
     """What an event is in words, on one line; None for events that only programs are told of."""
@@ -57,6 +61,21 @@ def sentence(event: str, facts: dict[str, object], *, now: datetime | None = Non
         return None
     at = now or utc_now()
     return escaped(pattern.format(**{name: _Said(value, at) for name, value in facts.items()}))
+
+
+class Telling:
+    """The sentences of one command, which doesn't say that anything waits once nothing does."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    def sentence(self, event: str, facts: dict[str, object]) -> str | None:
+        """`sentence`, and None for what a refused key or address ends: the last line tells it."""
+        if event == "submitting_paused" and facts.get("reason") == PauseReason.ACCESS:
+            self._stopped = True
+        if self._stopped and event in _WAITS:
+            return None
+        return sentence(event, facts)
 
 
 class _Said:
@@ -102,7 +121,7 @@ def money(amount: Decimal, *, digits: int = 4) -> str:
     """Dollars; what is too small for the digits is said to be, and is not nothing."""
     least = Decimal(1).scaleb(-digits)
     if 0 < amount < least:
-        return f"less than ${least}"
+        return f"{_LESS} ${least}"
     return f"${amount:,.{digits}f}" if amount else "$0.00"
 
 
@@ -141,13 +160,15 @@ def priced(
             text += f" (did you mean {nearest}?)"
     else:
         most = money(guess.at_most, digits=2)
+        likely = money(guess.likely, digits=2)
+        about = likely if likely.startswith(_LESS) else f"about {likely}"
         without = money(guess.likely_without_batches or Decimal(0), digits=2)
         longest = f"all {counted(recipe.max_tokens, 'token')} it may have"
         if guess.report_tokens >= recipe.max_tokens:
             text += f"at most {most}, with each report at {longest}"
         else:
             text += (
-                f"about {money(guess.likely, digits=2)} ({without} without batches) if reports "
+                f"{about} ({without} without batches) if reports "
                 f"run to {counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
                 f"at most {most}, with each at {longest}"
             )

@@ -28,8 +28,8 @@ _TO_HOST = re.compile(r"\S+(?=@)")
 """All before the host, in an address that can't be read better than that."""
 
 _LEAST_KEY = 16
-"""Characters. A shorter key ("test") is a word that a report may hold for reasons of its own."""
-
+"""Characters. A shorter key ("test") is a word that a report, or an error, may hold for reasons of
+its own."""
 
 _SPEND_CODES = frozenset(
     {
@@ -164,7 +164,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | Non
 
 def one_line(text: str, *, hide: str = "") -> str:
     """Foreign text fit for a log line: one line, bounded, without the key."""
-    if hide:
+    if len(hide) >= _LEAST_KEY:
         text = text.replace(hide, "…")
     text = _USERINFO.sub("…", _KEY.sub("sk-ant-…", text))
     text = _SPACE_OR_CONTROL.sub(" ", text).strip()

@@ -1,6 +1,6 @@
 """What a person asks of a job that exists: try failures again, or cancel."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -35,38 +35,44 @@ _REFUSED_UNPAID = frozenset(
 parameters, a model that isn't there or isn't ours, a prompt that is too long."""
 
 
+Wanted = Callable[[Document, Failure], bool]
+"""Tells whether a failed document is to wait again."""
+
+
 def requeue(deps: Deps, job: JobName, *, final: bool = False, kept: Collection[str] = ()) -> int:
     """Let failed documents wait again: those worth retrying, with `final` all; says how many.
 
     Those in `kept` are left alone, as their reports are there and only have no place.
     """
-    return _requeue(
-        deps,
-        job,
-        lambda document, failure: (
-            not document.stands_for_a_row
-            and document.path not in kept
-            and failure.type not in _REFUSED_AT_SIGHT
-            and (final or failure.retryable)
-        ),
-    )
+    return let_wait(deps, job, worth_retrying(final=final, kept=kept))
 
 
 def requeue_unpaid(deps: Deps, job: JobName) -> int:
-    """Let wait again what failed by its recipe and was not paid for: the recipe may be another.
+    """Let wait again what failed by its recipe and was not paid for: the recipe may be another."""
+    return let_wait(deps, job, unpaid(deps, job))
+
+
+def worth_retrying(*, final: bool = False, kept: Collection[str] = ()) -> Wanted:
+    """What `requeue` chooses."""
+    return lambda document, failure: (
+        not document.stands_for_a_row
+        and document.path not in kept
+        and failure.type not in _REFUSED_AT_SIGHT
+        and (final or failure.retryable)
+    )
+
+
+def unpaid(deps: Deps, job: JobName) -> Wanted:
+    """What `requeue_unpaid` chooses.
 
     What failed before it was sent costs nothing to look into again. What the API refused is sent
     again by another recipe only.
     """
     sent_otherwise = _sent_otherwise(deps, job)
-    return _requeue(
-        deps,
-        job,
-        lambda _, failure: (
-            failure.type in _BEFORE_SENDING
-            if failure.custom_id is None
-            else failure.type in _REFUSED_UNPAID and sent_otherwise(failure.custom_id)
-        ),
+    return lambda _, failure: (
+        failure.type in _BEFORE_SENDING
+        if failure.custom_id is None
+        else failure.type in _REFUSED_UNPAID and sent_otherwise(failure.custom_id)
     )
 
 
@@ -90,20 +96,28 @@ def _sent_otherwise(deps: Deps, job: JobName) -> Callable[[CustomId], bool]:
     return otherwise
 
 
-def _requeue(deps: Deps, job: JobName, wanted: Callable[[Document, Failure], bool]) -> int:
-    chosen = (
-        document
-        for document in deps.store.failed(job)
-        if document.failure is not None and wanted(document, document.failure)
-    )
+def would_wait(deps: Deps, job: JobName, *wanted: Wanted) -> Iterator[Document]:
+    """What `let_wait` would change, as it would be then: a price is asked about before."""
+    return (requeued(each, now=deps.clock()) for each in _chosen(deps, job, wanted))
+
+
+def let_wait(deps: Deps, job: JobName, *wanted: Wanted) -> int:
+    """Let failed documents wait again that any of these chooses; says how many."""
     count = 0
-    for part in slices(chosen):
+    for part in slices(_chosen(deps, job, wanted)):
         documents = [requeued(document, now=deps.clock()) for document in part]
         open_groups_of(deps.store, documents, now=deps.clock(), ready=True)
         mark_stale(deps.store, job)
         count += len(documents) - len(deps.store.swap_documents(documents))
         mark_stale(deps.store, job)
     return count
+
+
+def _chosen(deps: Deps, job: JobName, wanted: Sequence[Wanted]) -> Iterator[Document]:
+    for document in deps.store.failed(job):
+        failure = document.failure
+        if failure is not None and any(wants(document, failure) for wants in wanted):
+            yield document
 
 
 async def cancel(deps: Deps, job: JobName) -> int:

@@ -1,9 +1,9 @@
 """How much of a job waits, and what that may cost at most, before money is spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
+from itertools import chain, groupby
 
 from shared.app.candidates import still
 from shared.app.deps import Deps
@@ -24,12 +24,13 @@ class Waiting:
     at_most: Decimal | None
 
 
-def waiting(deps: Deps, job: JobName, recipe: Recipe) -> Waiting:
-    """Look through what waits. Where the template can do more than print a document as it is, each
-    is rendered: its size alone says nothing. Raises BlobStoreUnavailable."""
+def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] = ()) -> Waiting:
+    """Look through what waits, and through what is `also` about to. Where the template can do more
+    than print a document as it is, each is rendered: its size alone says nothing. Raises
+    BlobStoreUnavailable."""
     documents = size = 0
     at_most = Decimal(0)
-    for document, cost in _costs(deps, recipe, _waiting(deps, job)):
+    for document, cost in _costs(deps, recipe, chain(_waiting(deps, job), also)):
         documents += 1
         size += document.content.size
         at_most += cost

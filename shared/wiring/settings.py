@@ -54,7 +54,7 @@ class Settings:
             except ValueError:
                 value = least - 1
             if not least <= value <= most:
-                faults.append(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
+                faults.append(f"{name} must be a number from {least:,} to {most:,}, not {text!r}")
                 return default
             return value
 

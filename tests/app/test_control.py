@@ -4,8 +4,18 @@ import pytest
 
 from shared.adapters.builtin import catalog
 from shared.adapters.simulator.faults import Call
-from shared.app.control import cancel, forget_unsent, requeue, requeue_unpaid
+from shared.app.control import (
+    cancel,
+    forget_unsent,
+    let_wait,
+    requeue,
+    requeue_unpaid,
+    unpaid,
+    worth_retrying,
+    would_wait,
+)
 from shared.app.drive import drive
+from shared.app.load import waiting
 from shared.app.submit import submit
 from shared.domain.recipe import parse_recipe
 from tests.app.home import JOB, RECIPE, Home
@@ -107,6 +117,25 @@ def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:
     run(home)
     assert only(home, REPORTED)
     assert home.requested() == 20 + 23 - finished
+
+
+def test_what_would_wait_is_priced_as_it_is_once_it_waits_and_has_failed_until_then(
+    home: Home,
+) -> None:
+    home.simulator.faults.refuse_rate = 1.0
+    fill(home, 3)
+    home.see()
+    run(home)
+    fill(home, 2, "new/")
+    home.see()
+    wanted = worth_retrying(final=True)
+    before = waiting(
+        home.deps, JOB, home.recipe, also=would_wait(home.deps, JOB, wanted, unpaid(home.deps, JOB))
+    )
+    assert list(home.statuses().values()).count(FAILED) == 3
+    assert let_wait(home.deps, JOB, wanted) == 3
+    assert waiting(home.deps, JOB, home.recipe) == before
+    assert before.load.documents == 5
 
 
 def test_a_no_forgets_what_came_since_and_nothing_that_waited_before(home: Home) -> None:

@@ -83,3 +83,10 @@ def test_a_key_that_can_not_be_sent_is_refused_without_being_repeated(key: str) 
     with pytest.raises(InvalidSettings, match="ANTHROPIC_API_KEY holds") as caught:
         Settings.from_env({"ANTHROPIC_API_KEY": key})
     assert "canary" not in str(caught.value)
+
+
+def test_the_numbers_of_a_fault_are_written_out() -> None:
+    with pytest.raises(InvalidSettings, match="a number from 1,000 to 256,000,000, not '1'"):
+        Settings.from_env({"DOCMILL_MAX_BATCH_BYTES": "1"})
+    with pytest.raises(InvalidSettings, match=r"a number from 0\.01 to 3,600, not '0'"):
+        Settings.from_env({"DOCMILL_POLL_INTERVAL_S": "0"})

@@ -189,6 +189,36 @@ def test_what_a_declined_run_was_asked_for_is_forgotten(
     assert headings(out) == {"## Old"}
 
 
+@pytest.mark.usefixtures("refused")
+@pytest.mark.parametrize("answer", ["n\n", None])
+def test_a_retry_that_did_not_go_on_leaves_its_failures_and_is_not_submitted_later(
+    out: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...], answer: str | None
+) -> None:
+    before, standing = failures(out), docmill("status", out).out
+    screen, _ = docmill.at_terminal("retry", out, "--all", answers={"Go on?": answer})
+    assert "3 documents" in " ".join(screen.split()), "what is asked about is what would be sent"
+    assert failures(out) == before
+    assert docmill("status", out).out == standing
+    assert docmill(*command).status == 1
+    assert provider.batches() == 1
+    assert docmill("retry", out, "--all").status == 0
+
+
+@pytest.mark.parametrize("answer", ["n\n", None])
+def test_a_limit_that_was_not_lifted_after_all_holds_what_it_held(
+    out: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...], answer: str | None
+) -> None:
+    assert docmill(*command, "--max-cost", "0.001").status == 1
+    before, standing = failures(out), docmill("status", out).out
+    screen, _ = docmill.at_terminal(*command, "--max-cost", "none", answers={"Go on?": answer})
+    assert "3 documents" in " ".join(screen.split())
+    assert failures(out) == before
+    assert docmill("status", out).out == standing
+    assert docmill(*command).status == 1
+    assert provider.batches() == 0
+    assert docmill(*command, "--max-cost", "none").status == 0
+
+
 def test_a_simulated_run_may_follow_a_real_one_that_did_not_go_on_and_no_other(
     out: Path, docmill: Docmill, command: tuple[object, ...]
 ) -> None:

@@ -254,6 +254,10 @@ def test_a_refused_key_is_one_line_and_loses_nothing(
     done = docmill(*command)
     assert done.status == 2
     assert "check ANTHROPIC_API_KEY: invalid x-api-key" in done.said
+    assert "waits until" not in done.out
+    shown = docmill("status", tmp_path / "out")
+    assert "submitting is stopped: the key is refused" in shown.out
+    assert "waits until" not in shown.out
     assert docmill(*command).status == 0
     assert set(provider.requested().values()) == {1}
 
@@ -362,6 +366,7 @@ def test_a_limit_that_is_no_amount_is_wrong_use(
     done = docmill("run", folder, "--out", tmp_path / "out", "--max-cost", amount)
     assert done.status == 2
     assert "no amount of US dollars" in done.said
+    assert "must be above 0, and `--max-cost none` lifts the limit" in done.said
 
 
 def test_reports_of_another_recipe_are_told_and_kept(

@@ -12,9 +12,11 @@ from handlers.cli.options import Options
 from handlers.cli.status import Standing, _as_json, _lines
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.domain.batch import BatchStatus, Counts
+from shared.domain.document import DocumentStatus
 from shared.domain.ids import BatchId, JobName
 from shared.domain.pause import Pause, PauseReason
-from shared.domain.summary import summarize
+from shared.domain.summary import Counted, summarize
+from shared.wiring.laptop import open_store
 from tests.domain.test_batch import NOW, batch
 from tests.handlers.cli.command import (
     Docmill,
@@ -93,7 +95,34 @@ def test_a_recipe_that_can_not_be_read_any_more_keeps_nothing_from_being_told() 
     broken = Options(recipe_name="review.md", recipe_text="---\nmodle: x\n---\n")
     assert _lines(standing(options=broken))[0] == "recipe review.md"
     assert _as_json(standing(options=broken))["model"] is None
-    assert _lines(standing(options=None))[0].startswith("in batch: ")
+    assert _lines(standing(options=None))[1].startswith("in batch: ")
+
+
+def test_what_only_a_person_ends_is_stopped_and_waits_for_no_time() -> None:
+    pause = Pause(until=NOW, reason=PauseReason.ACCESS, message="the key is refused")
+    assert _lines(standing(pause=pause))[-1] == "submitting is stopped: the key is refused"
+
+
+@pytest.mark.parametrize("documents", [{}, {"": {DocumentStatus.FAILED: 2}}])
+def test_an_output_where_no_run_went_on_is_not_done(documents: Counted) -> None:
+    summary = summarize(job=JobName("local"), documents=documents, batches=[], now=NOW)
+    found = standing(summary=summary, options=None)
+    assert found.exit_status == 3
+    assert _lines(found)[0].endswith("; run it again")
+
+
+def test_a_run_that_was_killed_before_it_took_anything_in_is_to_be_run_again(
+    tmp_path: Path, docmill: Docmill, command: tuple[object, ...]
+) -> None:
+    out = tmp_path / "out"
+    (out / ".docmill").mkdir(parents=True)
+    open_store(out).close()
+    done = docmill("status", out)
+    assert done.status == 3
+    assert done.out.startswith("nothing was taken in yet; run it again\n")
+    assert docmill("status", out, "--json").status == 3
+    assert docmill(*command).status == 0
+    assert docmill("status", out).status == 0
 
 
 @pytest.fixture

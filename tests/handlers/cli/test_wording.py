@@ -4,7 +4,17 @@ from decimal import Decimal
 
 import pytest
 
-from handlers.cli.wording import SENTENCES, closing, counted, moment, money, priced, sentence, span
+from handlers.cli.wording import (
+    SENTENCES,
+    Telling,
+    closing,
+    counted,
+    moment,
+    money,
+    priced,
+    sentence,
+    span,
+)
 from shared.adapters.builtin import catalog
 from shared.domain.estimate import estimate
 from shared.domain.group import Load
@@ -95,6 +105,23 @@ def test_the_price_takes_a_short_report_and_an_unknown_price_as_they_are() -> No
     assert said.endswith("the price of another-model is not known")
     said = guess(recipe(), 1, "1", report_tokens=1234)
     assert "if reports run to 1,234 tokens, as so far, at most $1.00" in said
+
+
+def test_what_is_less_than_a_cent_is_not_about_that() -> None:
+    said = guess(recipe(), 1, "1", report_tokens=1)
+    assert "; less than $0.01 (less than $0.01 without batches) if reports run to" in said
+
+
+def test_once_the_key_or_the_address_is_refused_nothing_is_said_to_wait() -> None:
+    until = (NOW + timedelta(minutes=5)).isoformat()
+    telling = Telling()
+    put_off: dict[str, object] = {"batch": "b", "message": "cut"}
+    pause: dict[str, object] = {"until": until, "message": "slow down", "reason": "rate_limit"}
+    assert telling.sentence("submitting_paused", pause)
+    assert telling.sentence("collecting_put_off", put_off)
+    assert telling.sentence("submitting_paused", pause | {"reason": "access"}) is None
+    assert telling.sentence("collecting_put_off", put_off) is None
+    assert telling.sentence("batch_ended", {"batch": "b"})
 
 
 def test_the_price_names_the_limit_of_the_recipe() -> None:
