@@ -1,11 +1,13 @@
 """What is remembered between commands, since when: the recipe's place, the limit of costs."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from handlers.cli import commands
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Faults
 from tests.handlers.cli.command import (
@@ -159,6 +161,7 @@ def test_a_first_run_that_did_not_go_on_leaves_nothing_to_retry(
 ) -> None:
     docmill.at_terminal(*command, answers={"Go on?": answer})
     told = docmill("status", out, "--json")
+    assert told.status == 3
     [found] = told.events
     assert (found["recipe"], found["simulated"]) == (None, None)
     assert found["documents"]["waiting"] == (COUNT if answer is None else 0)
@@ -202,6 +205,22 @@ def test_a_retry_that_did_not_go_on_leaves_its_failures_and_is_not_submitted_lat
     assert docmill(*command).status == 1
     assert provider.batches() == 1
     assert docmill("retry", out, "--all").status == 0
+
+
+@pytest.mark.usefixtures("refused")
+def test_a_retry_that_ended_between_the_yes_and_its_work_is_done_by_the_same_command(
+    out: Path, docmill: Docmill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = failures(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "let_wait", full)
+        assert "run the same command again" in docmill("retry", out, "--all").said
+    assert failures(out) == before
+    assert docmill("retry", out, "--all").status == 0
+    assert headings(out) == {"## Old"}
 
 
 @pytest.mark.parametrize("answer", ["n\n", None])
