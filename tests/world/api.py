@@ -242,7 +242,9 @@ class FaultyApi:
             raise trouble
 
     def _enter(self, call: str, faults: tuple[Fault, ...], *about: object) -> Fault | None:
-        return self.gate.enter(f"api.{call}", faults, *about)
+        fault = self.gate.enter(f"api.{call}", faults, *about)
+        self.provider.arrive()  # the clock may have leapt since, in the middle of a run
+        return fault
 
     def _leave(self, call: str, fault: Fault | None, *about: object) -> None:
         if fault is Fault.CRASH_AFTER:
