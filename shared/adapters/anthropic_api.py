@@ -213,17 +213,23 @@ class AnthropicApi:
     def _translated(self, error: Exception, call: Call) -> ApiError:
         import anthropic  # noqa: PLC0415 - two seconds and 75 MB, only where it is called
 
-        key = (self._made.api_key if self._made else None) or ""
+        hide = self._secrets()
         if isinstance(error, anthropic.APIStatusError):
             headers = {name.lower(): value for name, value in error.response.headers.items()}
             answer = Answer(status=error.status_code, headers=headers, body=error.response.content)
-            return from_answer(answer, call, now=datetime.now(UTC), hide=key)
+            return from_answer(answer, call, now=datetime.now(UTC), hide=hide)
         if not isinstance(error, anthropic.APIError) and isinstance(
             error, anthropic.AnthropicError
         ):
-            message = one_line(f"no credentials: {error}", hide=key)
+            message = one_line(f"no credentials: {error}", hide=hide)
             return Unavailable(message, reason=PauseReason.ACCESS)
-        return from_failure(error, call, hide=key)
+        return from_failure(error, call, hide=hide)
+
+    def _secrets(self) -> tuple[str, ...]:
+        """What no message may repeat: the key, and a gateway's path, which may hold one."""
+        if self._made is None:
+            return ()
+        return (self._made.api_key or "", self._made.base_url.path.strip("/"))
 
     def _options(
         self, headers: dict[str, str] | None = None, *, silence: float | None = None

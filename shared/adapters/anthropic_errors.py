@@ -8,7 +8,7 @@ calls can simply be made again.
 import email.utils
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -82,8 +82,8 @@ class Answer:
     body: bytes
 
 
-def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") -> ApiError:
-    """What to raise for an answer. `hide` is a secret that messages must not repeat."""
+def from_answer(answer: Answer, call: Call, *, now: datetime, hide: Sequence[str] = ()) -> ApiError:
+    """What to raise for an answer. `hide` are secrets that messages must not repeat."""
     error = _error(answer, hide=hide)
     message = one_line(_described(answer, error), hide=hide)
     later = retry_after(answer.headers, now=now)
@@ -120,7 +120,7 @@ def from_answer(answer: Answer, call: Call, *, now: datetime, hide: str = "") ->
             )
 
 
-def from_failure(failure: BaseException, call: Call, *, hide: str = "") -> ApiError:
+def from_failure(failure: BaseException, call: Call, *, hide: Sequence[str] = ()) -> ApiError:
     """What to raise where no whole answer came: `failure` is the SDK's, httpx2's or aiohttp's.
 
     Only aiohttp knows whether a connection was ever made: its transport maps a refused
@@ -162,10 +162,11 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> timedelta | Non
     return timedelta(seconds=min(max(seconds, 0.0), LONGEST_RETRY_AFTER.total_seconds()))
 
 
-def one_line(text: str, *, hide: str = "") -> str:
-    """Foreign text fit for a log line: one line, bounded, without the key."""
-    if len(hide) >= _LEAST_KEY:
-        text = text.replace(hide, "…")
+def one_line(text: str, *, hide: Sequence[str] = ()) -> str:
+    """Foreign text fit for a log line: one line, bounded, without what is to be hidden."""
+    for secret in hide:
+        if len(secret) >= _LEAST_KEY:
+            text = text.replace(secret, "…")
     text = _USERINFO.sub("…", _KEY.sub("sk-ant-…", text))
     text = _SPACE_OR_CONTROL.sub(" ", text).strip()
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
@@ -186,7 +187,7 @@ class _Error:
     code: str = ""
 
 
-def _error(answer: Answer, *, hide: str) -> _Error:
+def _error(answer: Answer, *, hide: Sequence[str]) -> _Error:
     """The error object of an answer; the edge's and a proxy's answers may hold none."""
     try:
         error = _field(msgspec.json.decode(answer.body), "error")

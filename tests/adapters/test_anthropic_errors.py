@@ -114,7 +114,7 @@ def test_a_create_that_finds_no_such_model_is_refused(message: str) -> None:
 def test_messages_are_one_bounded_line_without_keys() -> None:
     line = one_line(
         "a\r\n\tb\u2028c\x1b[31m sk-ant-api03-AbC_d-9 another-providers-key " + "x" * 999,
-        hide="another-providers-key",
+        hide=("another-providers-key",),
     )
     assert line.startswith("a b c [31m sk-ant-… … x")
     assert len(line) == 500
@@ -125,7 +125,7 @@ def test_the_type_of_an_error_is_a_short_line_without_the_key_too() -> None:
         {"error": {"type": "a\nkey-canary-16-char " + "x" * 999, "message": "m"}}
     )
     answer = Answer(status=400, headers={"request-id": "key-canary-16-char"}, body=body)
-    error = from_answer(answer, Call.CREATE, now=NOW, hide="key-canary-16-char")
+    error = from_answer(answer, Call.CREATE, now=NOW, hide=("key-canary-16-char",))
     assert isinstance(error, Refused)
     assert error.type.startswith("a … x")
     assert len(error.type) == 100
@@ -164,5 +164,7 @@ def test_any_status_with_any_body_is_an_error_of_ours(status: int, call: Call, b
 
 
 def test_a_key_that_is_a_word_leaves_messages_as_they_are() -> None:
-    assert one_line("max_tokens: too many", hide="x") == "max_tokens: too many"
-    assert one_line("bad key-canary-16-char", hide="key-canary-16-char") == "bad …"
+    assert one_line("max_tokens: too many", hide=("x",)) == "max_tokens: too many"
+    said = one_line("not found: /a-gateway-secret/v1/x", hide=("", "a-gateway-secret"))
+    assert said == "not found: /…/v1/x"
+    assert one_line("bad key-canary-16-char", hide=("key-canary-16-char",)) == "bad …"
