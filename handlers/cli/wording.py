@@ -174,6 +174,8 @@ def priced(
             )
     if recipe.max_cost is not None:
         text += f"; max_cost keeps all of the job to {money(recipe.max_cost, digits=2)}"
+        if guess.at_most is not None and guess.at_most > recipe.max_cost:
+            text += ", so it may go in parts, each after the one before turned out cheaper"
     return text + (" (at the API's price; simulated, so nothing)" if simulated else "")
 
 

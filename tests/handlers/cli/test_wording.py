@@ -126,8 +126,9 @@ def test_once_the_key_or_the_address_is_refused_nothing_is_said_to_wait() -> Non
 
 def test_the_price_names_the_limit_of_the_recipe() -> None:
     limited = replace(recipe(), max_cost=Decimal(5))
-    said = guess(limited, 1, "9")
-    assert said.endswith("; max_cost keeps all of the job to $5.00")
+    assert guess(limited, 1, "4").endswith("; max_cost keeps all of the job to $5.00")
+    said = guess(limited, 3, "9")
+    assert "to $5.00, so it may go in parts, each after" in said
 
 
 def test_events_for_programs_have_no_sentence() -> None:
