@@ -11,7 +11,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from shared.app.deps import Deps, NoRecipe
-from shared.app.groups import mark_stale, open_groups_of, wake_groups
+from shared.app.groups import mark_stale, open_groups_of
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
 from shared.app.settle import settle
@@ -192,7 +192,6 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
         after(batch, BatchEvent.COLLECTED, totals=totals, note=note, collected_at=now)
     )
     mark_stale(deps.store, batch.job)
-    wake_groups(deps.store, batch.job, now=now)
     deps.emit(
         "batch_collected",
         batch=batch.id,

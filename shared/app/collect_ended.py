@@ -5,8 +5,9 @@ Most of its time is the wait for answers; what they lead to is done one at a tim
 
 import asyncio
 
-from shared.app.collect import collect
+from shared.app.collect import Collected, collect
 from shared.app.deps import Deps
+from shared.app.groups import wake_groups
 from shared.app.pauses import ending_pause
 from shared.domain.batch import Batch, BatchStatus
 from shared.domain.policy import EVER, MAX_BATCH_REQUESTS
@@ -23,7 +24,7 @@ async def collect_ended(deps: Deps, *, take_over: bool = False) -> None:
     Batches side by side are together no larger than one may be, so that their lists take no more
     memory. With `take_over`, also what a dead process held; only for a home with a single process.
     """
-    running: dict[asyncio.Task[object], Batch] = {}
+    running: dict[asyncio.Task[Collected], Batch] = {}
     held: list[Batch] = []
     if take_over:
         held = deps.store.due(BatchStatus.ENDED, now=deps.clock() + EVER, limit=_HELD)
@@ -40,8 +41,9 @@ async def collect_ended(deps: Deps, *, take_over: bool = False) -> None:
                 return
             await asyncio.wait(running, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
             for task in [task for task in running if task.done()]:
-                del running[task]
-                task.result()
+                batch = running.pop(task)
+                if task.result() is Collected.DONE:
+                    wake_groups(deps.store, batch.job, now=deps.clock())
     finally:
         for task in running:
             task.cancel()
