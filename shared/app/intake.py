@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from shared.app.deps import Deps
 from shared.app.gone import forget, forget_rows
 from shared.app.groups import mark_stale, open_group
+from shared.app.report_places import has_report
 from shared.app.slices import SLICE
 from shared.domain.document import (
     REPORT_MISSING,
@@ -26,7 +27,7 @@ from shared.domain.document import (
     unchanged,
 )
 from shared.domain.ids import JobName
-from shared.domain.names import report_path, stand_in
+from shared.domain.names import stand_in
 from shared.ports.blobs import BlobError, BlobNotFound
 
 
@@ -158,8 +159,7 @@ class _Intake:
         lost = current.failure is not None and current.failure.type == REPORT_MISSING
         if not lost and current.status is not DocumentStatus.REPORTED:
             return after
-        name = self.deps.output_key(self.job, report_path(current.path))
-        if self.deps.reports.exists(name):
+        if has_report(self.deps, current):
             return unchanged(current) if lost else after
         return after if lost else report_lost(current, now=now)
 

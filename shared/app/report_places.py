@@ -25,13 +25,22 @@ from shared.ports.blobs import BlobNotFound, BlobUnreadable
 _ASIDE = ".docmill/unwritten"
 
 
+def report_key(deps: Deps, document: Document) -> str:
+    """Where the document's report belongs."""
+    return deps.output_key(document.job, report_path(document.path))
+
+
+def has_report(deps: Deps, document: Document) -> bool:
+    """Whether its report is there. Raises BlobStoreUnavailable."""
+    return deps.reports.exists(report_key(deps, document))
+
+
 def blocked(deps: Deps, document: Document) -> Failure | None:
     """Why the document's report could not be written. Raises BlobStoreUnavailable."""
-    message = deps.reports.obstacle(_place(deps, document))
-    if message is None and _is_foreign(deps, document):
-        message = (
-            f"{deps.reports.shown(_place(deps, document))} is there, and no report of docmill's"
-        )
+    key = report_key(deps, document)
+    message = deps.reports.obstacle(key)
+    if message is None and _is_foreign(deps, document, key):
+        message = f"{deps.reports.shown(key)} is there, and no report of docmill's"
     if message is None and (above := _report_above(deps, document)) is not None:
         message = f"its report would lie below that of {above}, which is a file"
     if message is None:
@@ -97,7 +106,7 @@ def _unwritten(deps: Deps, job: JobName) -> Iterator[Document]:
 def _put(deps: Deps, document: Document) -> bool:
     report = deps.reports.read(_aside(deps, document.job, _kept(document)))
     try:
-        deps.reports.write_many([(_place(deps, document), report)])
+        deps.reports.write_many([(report_key(deps, document), report)])
     except BlobUnreadable:
         return False
     return True
@@ -113,18 +122,13 @@ def _aside(deps: Deps, job: JobName, custom_id: CustomId) -> str:
     return deps.output_key(job, report_path(f"{_ASIDE}/{custom_id}"))
 
 
-def _is_foreign(deps: Deps, document: Document) -> bool:
+def _is_foreign(deps: Deps, document: Document, key: str) -> bool:
     """Whether a file of somebody's lies where the document's first report would go."""
     if not deps.policy.check_reports or document.reported_digest is not None:
         return False
-    key = _place(deps, document)
     if not deps.reports.exists(key):
         return False
     return not next(iter(deps.reports.chunks(key)), b"").startswith(REPORT_BEGINS)
-
-
-def _place(deps: Deps, document: Document) -> str:
-    return deps.output_key(document.job, report_path(document.path))
 
 
 def _report_above(deps: Deps, document: Document) -> str | None:

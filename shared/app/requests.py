@@ -7,7 +7,7 @@ import msgspec
 
 from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
-from shared.app.report_places import blocked
+from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.document import (
     Document,
@@ -19,7 +19,6 @@ from shared.domain.document import (
 )
 from shared.domain.estimate import bound
 from shared.domain.ids import CustomId, custom_id
-from shared.domain.names import report_path
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
 
@@ -43,11 +42,9 @@ class Requests:
             return failed(document, content, now=now)
         waits = document.status is DocumentStatus.WAITING
         if waits and content.digest == document.reported_digest:
-            return (
-                unchanged(document)
-                if self._has_report(document)
-                else report_lost(document, now=now)
-            )
+            # One that left the input and comes back may have lost its report meanwhile.
+            lost = self.deps.policy.check_reports and not has_report(self.deps, document)
+            return report_lost(document, now=now) if lost else unchanged(document)
         if waits and (failure := blocked(self.deps, document)) is not None:
             return failed(document, failure, now=now)
         try:
@@ -63,13 +60,6 @@ class Requests:
             )
             return failed(document, Failure(type="request_too_large", message=message), now=now)
         return content.digest, request
-
-    def _has_report(self, document: Document) -> bool:
-        """A document that left the input and comes back may have lost its report meanwhile."""
-        deps = self.deps
-        if not deps.policy.check_reports:
-            return True
-        return deps.reports.exists(deps.output_key(document.job, report_path(document.path)))
 
 
 def costs_at_most(
