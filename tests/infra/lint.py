@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.aws import REGION
 from tests.infra.resolved import EVERYTHING, Stack
-from tests.infra.translated import Resources
+from tests.infra.translated import Resources, holding
 
 BY_PARAMETER = {
     "CKV_AWS_26": "KmsKeyArn: alarms can't speak to a topic under a key that AWS manages",
@@ -60,7 +60,7 @@ def _parliament(linters: Path, resources: Resources) -> Iterator[str]:
     policies = [
         (name, json.dumps(policy))
         for name, resource in resources.items()
-        for policy in _policies(resource)
+        for policy in holding("Statement", resource)
         if "Principal" not in policy["Statement"][0]
     ]
     if not policies:
@@ -71,17 +71,6 @@ def _parliament(linters: Path, resources: Resources) -> Iterator[str]:
         waived = resources[name].get("Metadata", {}).get("parliament", {}).get("skip", [])
         if issue not in [each["id"] for each in waived]:
             yield f"parliament {issue} {name}: {detail}"
-
-
-def _policies(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if "Statement" in value:
-            yield value
-        for each in value.values():
-            yield from _policies(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _policies(each)
 
 
 def _run(*words: Any, said: str = "") -> list[str]:

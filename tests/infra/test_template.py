@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from shared.wiring.notices import NOTICES, SOURCE
 from shared.wiring.settings import Settings
 from tests.aws import REGION, TEMPLATE, template
 from tests.infra.resolved import ACCOUNT, EVERYTHING, Stack
-from tests.infra.translated import Resources, listed, of_type, translated
+from tests.infra.translated import Resources, holding, listed, of_type, translated
 
 FUNCTIONS = {"Collect", "Intake", "Poll", "Reconcile", "Submit"}
 TIMERS = {"Poll", "Reconcile", "Submit"}
@@ -48,18 +47,6 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 @pytest.fixture(scope="module")
 def resources(stack: Stack) -> Resources:
     return stack.resources
-
-
-def statements(value: Any) -> Iterator[dict[str, Any]]:
-    """Every statement of every policy, wherever it stands."""
-    if isinstance(value, dict):
-        if "Effect" in value:
-            yield value
-        for each in value.values():
-            yield from statements(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from statements(each)
 
 
 def lint(path: Path) -> str:
@@ -175,7 +162,7 @@ def test_a_timer_ends_before_its_next_tick_and_has_no_other_retry(resources: Res
 
 
 def test_nothing_is_allowed_to_everybody_and_no_action_is_left_open(resources: Resources) -> None:
-    allowed = [each for each in statements(resources) if each["Effect"] == "Allow"]
+    allowed = [each for each in holding("Effect", resources) if each["Effect"] == "Allow"]
     assert len(allowed) > len(FUNCTIONS)
     for statement in allowed:
         principal = statement.get("Principal", {})
@@ -190,7 +177,7 @@ def test_nothing_is_allowed_to_everybody_and_no_action_is_left_open(resources: R
 
 def test_a_service_may_act_for_this_account_only(resources: Resources) -> None:
     """Else a service could be led to act for somebody else's resource of a known name."""
-    for statement in statements(resources):
+    for statement in holding("Effect", resources):
         if statement["Effect"] == "Allow" and "Principal" in statement:
             service = statement["Principal"]["Service"]
             condition = json.dumps(statement.get("Condition", {}))
@@ -247,7 +234,7 @@ def test_nothing_is_said_in_the_clear(
 
 def test_the_output_never_feeds_the_input(stack: Stack, resources: Resources) -> None:
     assert "NotificationConfiguration" not in resources["OutputBucket"]["Properties"]
-    for statement in statements(resources):
+    for statement in holding("Effect", resources):
         if statement["Effect"] == "Allow" and "s3:PutObject" in listed(statement["Action"]):
             assert statement["Resource"] == f"{stack.arn('OutputBucket')}/*"
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,18 @@ def of_type(resources: Resources, kind: str) -> dict[str, dict[str, Any]]:
 def listed(value: Any) -> list[Any]:
     """IAM's lists of one may be written without the list."""
     return value if isinstance(value, list) else [value]
+
+
+def holding(name: str, value: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping that has something of that name, wherever it stands."""
+    if isinstance(value, dict):
+        if name in value:
+            yield value
+        for each in value.values():
+            yield from holding(name, each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from holding(name, each)
 
 
 if __name__ == "__main__":
