@@ -6,6 +6,8 @@ sends a GET once more when a kept connection turns out to be dead; never a POST.
 """
 
 import asyncio
+import gc
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -270,7 +272,25 @@ class _Replayable:
             raise ValueError(f"the request body is not {self._body.length} bytes as it says")
 
 
+def _load_sdk() -> None:
+    """Import the SDK's thousands of modules without a search for garbage, of which they make none.
+
+    They stay, so later searches pass over them.
+    """
+    if "anthropic" in sys.modules:
+        return
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        import anthropic  # noqa: F401, PLC0415
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
+
+
 def _made(api_key: str | None, base_url: str | None) -> "AsyncAnthropic":
+    _load_sdk()
     import anthropic  # noqa: PLC0415
     import httpx2  # noqa: PLC0415
 

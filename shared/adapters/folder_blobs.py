@@ -27,6 +27,7 @@ from shared.ports.blobs import (
     BlobStoreUnavailable,
     BlobUnreadable,
     Unlisted,
+    somebodys,
 )
 
 ETAG_HEX: Final = 32
@@ -159,8 +160,8 @@ class FolderBlobs:
                 raise self._read_error(error, key) from error
             return False
 
-    def obstacle(self, key: str) -> str | None:
-        """See `Blobs.obstacle`: a folder in its place, or a file in that of its folder."""
+    def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
+        """See `Blobs.obstacle`: also a folder in its place, or a file in that of its folder."""
         try:
             status = os.lstat(self._path(key, writing=True))
         except FileNotFoundError:
@@ -174,6 +175,8 @@ class FolderBlobs:
             return said.message
         if modes.S_ISDIR(status.st_mode):
             return f"{self.shown(key)} can't be written: it is a folder"
+        if ours and modes.S_ISREG(status.st_mode):
+            return somebodys(self, key, ours)
         return None
 
     def read(self, key: str) -> bytes:

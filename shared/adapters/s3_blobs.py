@@ -32,6 +32,7 @@ from shared.ports.blobs import (
     BlobStoreUnavailable,
     BlobUnreadable,
     Unlisted,
+    somebodys,
 )
 
 if TYPE_CHECKING:
@@ -211,9 +212,9 @@ class S3Blobs:
             return False
         return True
 
-    def obstacle(self, key: str) -> str | None:  # noqa: ARG002 - the same for any
-        """See `Blobs.obstacle`: keys are no folders, so nothing is ever in the way."""
-        return None
+    def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
+        """See `Blobs.obstacle`: keys are no folders, so only a blob can be in the way."""
+        return somebodys(self, key, ours) if ours and self.exists(key) else None
 
     def read(self, key: str) -> bytes:
         """See `Blobs.read`."""

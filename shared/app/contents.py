@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 from shared.app.deps import Deps
@@ -16,6 +15,7 @@ from shared.domain.manifest import (
     row_text,
 )
 from shared.domain.recipe import Recipe
+from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
 from shared.ports.blobs import (
@@ -34,8 +34,7 @@ _MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(Record, frozen=True, kw_only=True):
     """A document that was read. `digest` is of its content: the same content, the same digest."""
 
     digest: str

@@ -38,9 +38,8 @@ def has_report(deps: Deps, document: Document) -> bool:
 def blocked(deps: Deps, document: Document) -> Failure | None:
     """Why the document's report could not be written. Raises BlobStoreUnavailable."""
     key = report_key(deps, document)
-    message = deps.reports.obstacle(key)
-    if message is None and _is_foreign(deps, document, key):
-        message = f"{deps.reports.shown(key)} is there, and no report of docmill's"
+    first = deps.policy.check_reports and document.reported_digest is None
+    message = deps.reports.obstacle(key, ours=REPORT_BEGINS if first else b"")
     if message is None and (above := _report_above(deps, document)) is not None:
         message = f"its report would lie below that of {above}, which is a file"
     if message is None:
@@ -120,15 +119,6 @@ def _kept(document: Document) -> CustomId:
 
 def _aside(deps: Deps, job: JobName, custom_id: CustomId) -> str:
     return deps.output_key(job, report_path(f"{_ASIDE}/{custom_id}"))
-
-
-def _is_foreign(deps: Deps, document: Document, key: str) -> bool:
-    """Whether a file of somebody's lies where the document's first report would go."""
-    if not deps.policy.check_reports or document.reported_digest is not None:
-        return False
-    if not deps.reports.exists(key):
-        return False
-    return not next(iter(deps.reports.chunks(key)), b"").startswith(REPORT_BEGINS)
 
 
 def _report_above(deps: Deps, document: Document) -> str | None:

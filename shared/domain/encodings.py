@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from charset_normalizer import from_bytes
-
 from shared.domain.encodings_plausible import (
     CANDIDATES,
     TWO_BYTES,
@@ -148,6 +146,8 @@ def _clearest(readings: dict[str, list[str]], odd: dict[str, int]) -> str | None
 
 
 def _chaos(text: str, encoding: str) -> float:
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - slow to import, and rarely needed
+
     best = from_bytes(text.encode(encoding), cp_isolation=[encoding]).best()
     return best.chaos if best is not None else 1.0
 

@@ -29,6 +29,7 @@ _BIDI: Final = "\u202a-\u202e\u2066-\u2069"
 _UNPRINTABLE: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _UNSAFE: Final = re.compile(f"[{_UNPRINTABLE}{_BIDI}]")
 _IS_BIDI: Final = re.compile(f"[{_BIDI}]")
+_NOT_IN_A_SLUG: Final = re.compile("[^A-Za-z0-9_]+")
 _LIKE_ESCAPED: Final = re.compile(r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4})")
 _DIGEST_CHARS: Final = 16
 
@@ -95,7 +96,7 @@ def slug(name: str, limit: int) -> str:
     if not name.isascii():
         decomposed = unicodedata.normalize("NFKD", name.translate(_FOLDED))
         name = "".join(char for char in decomposed if not unicodedata.combining(char))
-    joined = re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-")
+    joined = _NOT_IN_A_SLUG.sub("-", name).strip("-")
     return joined[:limit].rstrip("-") or "doc"[:limit]
 
 

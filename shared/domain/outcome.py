@@ -1,12 +1,12 @@
 """What one result line means for its document."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
 from shared.domain.catalog import Usage
 from shared.domain.document import Failure
 from shared.domain.ids import CustomId
+from shared.domain.record import Record
 from shared.domain.result_line import (
     CacheCreation,
     InnerError,
@@ -55,8 +55,7 @@ class StopReason(StrEnum):
     CONTEXT_WINDOW = "model_context_window_exceeded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Record, frozen=True, kw_only=True):
     """The model answered: `text` becomes the report; `truncated` when it was cut short, `uncounted`
     when it doesn't say what it used."""
 
@@ -68,8 +67,7 @@ class Report:
     uncounted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Record, frozen=True, kw_only=True):
     """To be tried again in a new batch. `attempts` includes this one when it counts.
 
     `hold` is the message for the person whose credit or limit stands in the way.
@@ -80,8 +78,7 @@ class Retry:
     hold: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fail:
+class Fail(Record, frozen=True, kw_only=True):
     """It ends without a report; what was used is billed all the same when there is `usage`, and may
     be when it is `uncounted`."""
 

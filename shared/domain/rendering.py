@@ -5,13 +5,13 @@ what those tags mean. The same recipe and document always give the same bytes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
 
 from shared.domain.names import MAX_PATH_BYTES
 from shared.domain.recipe import Recipe
+from shared.domain.record import Record
 from shared.domain.template import NONCE_CHARACTERS, OWN_NAMES, PromptError, PromptTemplate
 from shared.domain.template_tags import bare_prints
 
@@ -41,8 +41,7 @@ class RenderError(Exception):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderInput:
+class RenderInput(Record, frozen=True, kw_only=True):
     """What a template gets to see of a document.
 
     `columns` are the row's, for a row of a manifest: plain data as JSON or CSV gives it.

@@ -8,8 +8,7 @@ ours, so there is no way into Python; fuel, by the size of the document, bounds 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 
@@ -39,7 +38,8 @@ _LONGEST_FAULT = 300  # ours: minijinja quotes what it complains of, up to a who
 
 # Python's own complaints come through minijinja unchanged: a method that a value lacks, a value
 # of a type that can't be printed.
-_PYTHON_FAULTS = (
+_FAULTS = (
+    TemplateError,
     *(AttributeError, TypeError, ValueError, LookupError, OverflowError),
     *(MemoryError, RecursionError),
 )
@@ -97,11 +97,13 @@ class PromptTemplate:
         self._environment.remove_global("debug")
         if (line := too_complex(source)) is not None:
             raise PromptError(TOO_COMPLEX, kind="TooComplex", line=line)
-        with _faults():
+        try:
             self._environment.add_template(_TEMPLATE, source)
             self._references = self._environment.undeclared_variables_in_template(
                 _TEMPLATE, nested=True
             )
+        except _FAULTS as error:
+            raise _told(error) from error
         self._source = source
         self._only_prints = bare_prints(source) is not None
 
@@ -111,11 +113,12 @@ class PromptTemplate:
             return self._guard(self._source, values, salt)
         token = _salt.set(salt)
         try:
-            with _faults():
-                plain = {name: _plain(value) for name, value in values.items()}
-                if not self._only_prints:
-                    self._environment.fuel = _fuel(len(self._source) + _size(values))
-                return self._environment.render_template(_TEMPLATE, **plain)
+            plain = {name: _plain(value) for name, value in values.items()}
+            if not self._only_prints:
+                self._environment.fuel = _fuel(len(self._source) + _size(values))
+            return self._environment.render_template(_TEMPLATE, **plain)
+        except _FAULTS as error:
+            raise _told(error) from error
         finally:
             _salt.reset(token)
 
@@ -148,16 +151,12 @@ class PromptTemplate:
         return bool(self.columns or names & OWN_NAMES)
 
 
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except TemplateError as error:
+def _told(error: Exception) -> PromptError:
+    if isinstance(error, TemplateError):
         what = error.detail or error.message.rsplit(" (in ", 1)[0]
-        raise PromptError(_one_line(what), kind=error.kind, line=error.line) from error
-    except _PYTHON_FAULTS as error:
-        name = type(error).__name__
-        raise PromptError(_one_line(str(error)) or name, kind=name, line=None) from error
+        return PromptError(_one_line(what), kind=error.kind, line=error.line)
+    name = type(error).__name__
+    return PromptError(_one_line(str(error)) or name, kind=name, line=None)
 
 
 def _one_line(text: str) -> str:
@@ -212,7 +211,7 @@ def _plain(value: object) -> object:
             return value if value.isascii() else value.encode("utf-8", "replace").decode()
         case None | bool() | int() | float():
             return value
-        case Mapping():
+        case dict() | Mapping():
             return MappingProxyType({str(key): _plain(item) for key, item in value.items()})
         case list() | tuple():
             return tuple(_plain(item) for item in value)

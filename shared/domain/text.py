@@ -5,10 +5,10 @@ A wrong guess would be paid for and believed, so nothing is guessed and no byte 
 
 import codecs
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from shared.domain.encodings import declared_encoding, detect, wide_encoding
+from shared.domain.record import Record
 
 LEAST_CHARS_PER_TOKEN: Final = 5
 """A heuristic that leans one way: ordinary text has 3 to 4.5 characters a token, so this many
@@ -21,39 +21,40 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
+_MARKS: Final = tuple(mark for mark, _, _ in _BOMS)
 
-_ALWAYS_BINARY: Final = (
-    (b"%PDF-", "a PDF"),
-    (b"{\\rtf", "an RTF document"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"PK\x05\x06", "a ZIP archive"),
-    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
-    (b"\x7fELF", "an ELF program"),
-    (b"\xca\xfe\xba\xbe", "a Java class"),
-    (b"\x00asm", "a WebAssembly module"),
-    (b"SQLite format 3\x00", "an SQLite database"),
-)
+_ALWAYS_BINARY: Final = {
+    b"%PDF-": "a PDF",
+    b"{\\rtf": "an RTF document",
+    b"PK\x03\x04": "a ZIP archive",
+    b"PK\x05\x06": "a ZIP archive",
+    b"\x89PNG\r\n\x1a\n": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xfd7zXZ\x00": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Microsoft Office document",
+    b"\x7fELF": "an ELF program",
+    b"\xca\xfe\xba\xbe": "a Java class",
+    b"\x00asm": "a WebAssembly module",
+    b"SQLite format 3\x00": "an SQLite database",
+}
 
-_BINARY_UNLESS_TEXT: Final = (
-    (b"GIF87a", "a GIF image"),
-    (b"GIF89a", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"BM", "a BMP image"),
-    (b"MZ", "a Windows program"),
-    (b"BZh", "a bzip2 archive"),
-    (b"OggS", "an Ogg sound or video"),
-    (b"fLaC", "a FLAC sound"),
-    (b"ID3", "an MP3 sound"),
-    (b"PAR1", "a Parquet table"),
-)
+_BINARY_UNLESS_TEXT: Final = {
+    b"GIF87a": "a GIF image",
+    b"GIF89a": "a GIF image",
+    b"II*\x00": "a TIFF image",
+    b"MM\x00*": "a TIFF image",
+    b"BM": "a BMP image",
+    b"MZ": "a Windows program",
+    b"BZh": "a bzip2 archive",
+    b"OggS": "an Ogg sound or video",
+    b"fLaC": "a FLAC sound",
+    b"ID3": "an MP3 sound",
+    b"PAR1": "a Parquet table",
+}
 """Letters that a text may begin with as well: they count in data that is no clean UTF-8."""
 
 _ZIP_KINDS: Final = (
@@ -80,8 +81,7 @@ class Unreadable(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(Record, frozen=True, kw_only=True):
     """A document's text, unchanged but for the byte order mark, and the codec that gave it."""
 
     text: str
@@ -113,6 +113,8 @@ def too_large(text_chars: int, context_tokens: int) -> Unreadable | None:
 
 
 def _marked(data: bytes) -> Text | None:
+    if not data.startswith(_MARKS):
+        return None
     for mark, encoding, name in _BOMS:
         if not data.startswith(mark):
             continue
@@ -190,11 +192,11 @@ def _broken_utf8(data: bytes) -> Unreadable | None:
     return None
 
 
-def _kind(data: bytes, magics: tuple[tuple[bytes, str], ...]) -> str | None:
-    for magic, kind in magics:
-        if data.startswith(magic):
-            return _zip_kind(data) if magic.startswith(b"PK") else kind
-    return None
+def _kind(data: bytes, magics: dict[bytes, str]) -> str | None:
+    if not data.startswith(tuple(magics)):
+        return None
+    magic, kind = next(each for each in magics.items() if data.startswith(each[0]))
+    return _zip_kind(data) if magic.startswith(b"PK") else kind
 
 
 def _zip_kind(data: bytes) -> str:

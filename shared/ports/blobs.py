@@ -4,9 +4,10 @@ Adapters: `shared.adapters.folder_blobs` and `shared.adapters.s3_blobs`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from shared.domain.record import Record
 
 
 class BlobError(Exception):
@@ -33,8 +34,7 @@ class BlobStoreUnavailable(BlobError):
     """The place itself doesn't answer now, or has no room; trying later may help."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blob:
+class Blob(Record, frozen=True, kw_only=True):
     """What is known of a blob without its content. `etag` differs when the content does."""
 
     key: str
@@ -43,8 +43,7 @@ class Blob:
     modified: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unlisted:
+class Unlisted(Record, frozen=True, kw_only=True):
     """Something that is there and can't be read. A key that ends in `/` is a folder with all that
     it holds. `message` is one line."""
 
@@ -67,10 +66,11 @@ class Blobs(Protocol):
     def exists(self, key: str) -> bool:
         """Whether a blob is there. Raises BlobStoreUnavailable."""
 
-    def obstacle(self, key: str) -> str | None:
+    def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
         """What is in the way of writing a blob there, as one line; None when nothing is.
 
-        Raises BlobStoreUnavailable.
+        A blob that is there and doesn't begin with `ours` is somebody's. Raises
+        BlobStoreUnavailable.
         """
 
     def read(self, key: str) -> bytes:
@@ -100,3 +100,16 @@ class Blobs(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one blob; nothing happens when it isn't there."""
+
+
+def somebodys(blobs: Blobs, key: str, ours: bytes) -> str | None:
+    """That what lies at `key` doesn't begin with `ours`, as `obstacle` says it; None if it does."""
+    try:
+        beginning = next(iter(blobs.chunks(key)), b"")
+    except BlobNotFound:
+        return None
+    except BlobUnreadable as error:
+        return error.message
+    if beginning.startswith(ours):
+        return None
+    return f"{blobs.shown(key)} is there, and not docmill's"

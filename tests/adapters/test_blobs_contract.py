@@ -341,3 +341,12 @@ def test_names_that_begin_with_a_dot_can_be_written_and_read(blobs: Blobs, key: 
 def test_nothing_is_in_the_way_of_a_key_that_is_free_or_to_be_replaced(blobs: Blobs) -> None:
     blobs.write_many([("a/b.md", b"1")])
     assert [blobs.obstacle(key) for key in ("a/b.md", "a/c.md", "new/deep/er/x.md")] == [None] * 3
+
+
+def test_what_begins_otherwise_is_in_the_way(blobs: Blobs) -> None:
+    blobs.write_many([("a/b.md", b"---\ndocument: 1"), ("a/c.md", b"my notes")])
+    assert blobs.obstacle("a/b.md", ours=b"---\n") is None
+    assert blobs.obstacle("a/d.md", ours=b"---\n") is None
+    message = blobs.obstacle("a/c.md", ours=b"---\n")
+    assert message is not None
+    assert message.endswith("a/c.md is there, and not docmill's")

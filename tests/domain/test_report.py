@@ -1,12 +1,12 @@
 import json
 import re
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.domain.batch import BatchStatus
 from shared.domain.catalog import Usage
@@ -29,7 +29,7 @@ def rendered(
     document: str = "legal/nda.md", cost: Decimal | None = Decimal("0.0001025"), **words: str
 ) -> bytes:
     return render_report(
-        replace(REPORT, **words),  # type: ignore[arg-type]
+        replace(REPORT, **words),
         document=document,
         custom_id=CustomId("nda-00000-k2m9x4q2w8ab"),
         batch=batch(BatchStatus.ENDED, provider_id=ProviderId("msgbatch_01X")),

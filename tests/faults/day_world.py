@@ -99,7 +99,7 @@ class MadeDocuments:
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         raise AssertionError("uploads come one by one")
 
-    def obstacle(self, key: str) -> str | None:
+    def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
         return None
 
     def exists(self, key: str) -> bool:

@@ -14,6 +14,7 @@ from shared.ports.blobs import (
     Blobs,
     BlobUnreadable,
     Unlisted,
+    somebodys,
 )
 from tests.world.gate import Gate
 from tests.world.weather import (
@@ -48,8 +49,8 @@ class MemoryBlobs:
     def exists(self, key: str) -> bool:
         return key in self._held
 
-    def obstacle(self, key: str) -> str | None:
-        return None
+    def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
+        return somebodys(self, key, ours) if ours and key in self._held else None
 
     def stat(self, key: str) -> Blob:
         return self._found(key)[1]
@@ -133,8 +134,8 @@ class FaultyBlobs:
             f"{self.name}.exists", BLOB_FAULTS, lambda: self.inner.exists(key), key
         )
 
-    def obstacle(self, key: str) -> str | None:
-        return self.inner.obstacle(key)
+    def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
+        return self.inner.obstacle(key, ours=ours)
 
     def stat(self, key: str) -> Blob:
         return self.gate.call(f"{self.name}.stat", BLOB_FAULTS, lambda: self.inner.stat(key), key)
