@@ -207,7 +207,8 @@ def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
         return True
     totals = work.summary().totals
     mean = totals.usage.output_tokens // totals.reported if totals.reported else None
-    guess = estimate(found.load, work.recipe, catalog(), at_most=found.at_most, report_tokens=mean)
+    at_most = found.at_most(work.recipe, catalog())
+    guess = estimate(found.load, work.recipe, catalog(), at_most=at_most, report_tokens=mean)
     simulated = work.options.simulate
     text = priced(
         guess,

@@ -35,6 +35,11 @@ def cli() -> None:
 _OUT = click.argument("out", type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 _YES = click.option("--yes", is_flag=True, help="Don't ask before money is spent.")
+_RECIPE = click.option("--recipe", metavar="NAME|FILE", help="What to do with each document.")
+_MODEL = click.option("--model", help="Another model than the recipe's.")
+_GROUP_BY = click.option(
+    "--group-by", metavar="folder|none|date|COLUMN", help="What batches are cut along."
+)
 _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave before the end.")
 
 
@@ -43,9 +48,9 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Where reports and state go."
 )
-@click.option("--recipe", metavar="NAME|FILE", help="What to do with each document.")
-@click.option("--model", help="Another model than the recipe's.")
-@click.option("--group-by", metavar="folder|none|date|COLUMN", help="What batches are cut along.")
+@_RECIPE
+@_MODEL
+@_GROUP_BY
 @click.option(
     "--poll-interval",
     type=_Seconds(min=0.01, max=3600),
@@ -67,6 +72,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
     "another or none.  [default: the recipe's]",
 )
 @_NO_WAIT
+@click.option("--dry-run", is_flag=True, help="Say what would be done and cost, and do nothing.")
 @click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")
 @_YES
 @_JSON
@@ -80,6 +86,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     max_attempts: int | None,
     max_cost: str | None,
     no_wait: bool,
+    dry_run: bool,
     simulate: bool,
     yes: bool,
     as_json: bool,
@@ -88,6 +95,10 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     Run the same command again to resume, and to take up what is new or changed.
     """
+    if dry_run:
+        from handlers.cli.estimating import foretell  # noqa: PLC0415 - for this command
+
+        return foretell(inputs, out, recipe=recipe, model=model, group_by=group_by, as_json=as_json)
     return commands.run(
         inputs,
         out,
@@ -102,6 +113,29 @@ def run(  # noqa: PLR0917 - click passes them by name
         yes=yes,
         as_json=as_json,
     )
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Count what this output doesn't have yet."
+)
+@_RECIPE
+@_MODEL
+@_GROUP_BY
+@_JSON
+def estimate(  # noqa: PLR0917 - click passes them by name
+    inputs: tuple[str, ...],
+    out: Path | None,
+    recipe: str | None,
+    model: str | None,
+    group_by: str | None,
+    as_json: bool,
+) -> int:
+    """Say what `run` would do and cost, with each model; nothing is sent, nothing changed."""
+    from handlers.cli.estimating import foretell  # noqa: PLC0415 - for this command
+
+    return foretell(inputs, out, recipe=recipe, model=model, group_by=group_by, as_json=as_json)
 
 
 @cli.command()

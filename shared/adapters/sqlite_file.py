@@ -149,6 +149,15 @@ class SqliteFile:
                 raise StoreUnavailable(f"{self._path}: {_SAYS[code]} ({error})") from error
             raise
 
+    def copy_from(self, path: Path) -> None:
+        """Take everything over that the file at `path` holds now; that file stays as it is."""
+        source = SqliteFile(path, read_only=True)
+        try:
+            with self.translating():
+                source._connection.backup(self._connection)
+        finally:
+            source.close()
+
     def close(self) -> None:
         """Let go of the file."""
         with self.translating():

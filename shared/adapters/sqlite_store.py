@@ -7,7 +7,7 @@ One thread uses a store; any number of processes may open the same file.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from shared.adapters import records
 from shared.adapters.sqlite_file import SqliteFile, upsert
@@ -46,6 +46,15 @@ class SqliteStore:
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._file = SqliteFile(path, read_only=read_only)
+
+    @classmethod
+    def rehearsal(cls, path: Path) -> Self:
+        """A store in memory that begins as the file at `path`, if there is one: whatever is done
+        to it is gone with it. Raises like the store itself."""
+        store = cls(":memory:")
+        if path.is_file():
+            store._file.copy_from(path)
+        return store
 
     def documents(self, job: JobName, paths: Collection[str]) -> dict[str, Document]:
         wanted = list(paths)

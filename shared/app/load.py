@@ -1,13 +1,17 @@
 """How much of a job waits, and what that may cost at most, before money is spent."""
 
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain, groupby
 
 from shared.app.candidates import still
 from shared.app.deps import Deps
-from shared.app.requests import costs_at_most
+from shared.app.requests import request_sizes
+from shared.app.spool import FRAME_BYTES
+from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.estimate import bound
 from shared.domain.group import Load
@@ -16,26 +20,50 @@ from shared.domain.recipe import Recipe
 from shared.domain.rendering import largest_request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Waiting:
-    """What waits in all open groups of a job; `at_most` is in US dollars, None without a price."""
+    """What waits in all open groups of a job.
 
-    load: Load
-    at_most: Decimal | None
+    `sizes` are the bytes that the request of each has at most; `requests` and `bytes` how many
+    requests each group has, and about how long they are.
+    """
+
+    load: Load = field(default_factory=lambda: Load(documents=0, bytes=0))
+    sizes: "array[int]" = field(default_factory=lambda: array("Q"))
+    requests: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+
+    def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
+        """What all of it costs at most with this recipe, in US dollars; None without a price."""
+        cost = bound(recipe, catalog)
+        if cost(0) is None:
+            return None
+        return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
+
+    def batches(self, *, most_requests: int, most_bytes: int) -> int:
+        """How many batches it makes, cut along groups and filled one after the other."""
+        room = most_bytes - FRAME_BYTES
+        return sum(
+            max(-(-self.requests[group] // most_requests), -(-self.bytes[group] // room))
+            for group in self.requests
+        )
 
 
 def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] = ()) -> Waiting:
     """Look through what waits, and through what is `also` about to. Where the template can do more
     than print a document as it is, each is rendered: its size alone says nothing. Raises
     BlobStoreUnavailable."""
-    documents = size = 0
-    at_most = Decimal(0)
-    for document, cost in _costs(deps, recipe, chain(_waiting(deps, job), also)):
+    found = Waiting()
+    documents = total = 0
+    for document, most, likely in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
         documents += 1
-        size += document.content.size
-        at_most += cost
-    priced = bound(recipe, deps.catalog)(0) is not None
-    return Waiting(load=Load(documents=documents, bytes=size), at_most=at_most if priced else None)
+        total += document.content.size
+        if most is not None:
+            found.sizes.append(most)
+            found.requests[document.group] += 1
+            found.bytes[document.group] += likely + 1
+    found.load = Load(documents=documents, bytes=total)
+    return found
 
 
 def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
@@ -44,14 +72,16 @@ def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
         yield from still(deps, job, found, DocumentStatus.WAITING)
 
 
-def _costs(
+def _sizes(
     deps: Deps, recipe: Recipe, documents: Iterator[Document]
-) -> Iterator[tuple[Document, Decimal]]:
+) -> Iterator[tuple[Document, int | None, int]]:
+    """How many bytes the request of each has at most, and about; None where there is none."""
     largest = largest_request(recipe)
-    at_most = bound(recipe, deps.catalog)
     for is_row, run in groupby(documents, key=lambda document: document.content.row is not None):
         if is_row or largest is None:
-            yield from costs_at_most(deps, recipe, run)
+            for document, size in request_sizes(deps, recipe, run):
+                yield document, size, size or 0
         else:
+            around = largest(0)
             for document in run:
-                yield document, at_most(largest(document.content.size)) or Decimal(0)
+                yield document, largest(document.content.size), around + document.content.size

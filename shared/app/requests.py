@@ -62,6 +62,18 @@ class Requests:
         return content.digest, request
 
 
+def request_sizes(
+    deps: Deps, recipe: Recipe, documents: Iterable[Document]
+) -> Iterator[tuple[Document, int | None]]:
+    """How many bytes the request of each has, as planning will make it; None where it ends
+    without one."""
+    requests = Requests(deps, recipe)
+    batch = deps.new_batch_id()
+    for document, content in read_contents(deps, documents, recipe):
+        made = requests.make(document, content, custom_id(document.path, 0, batch))
+        yield document, None if isinstance(made, Document) else len(made[1])
+
+
 def costs_at_most(
     deps: Deps, recipe: Recipe, documents: Iterable[Document]
 ) -> Iterator[tuple[Document, Decimal]]:
@@ -69,10 +81,7 @@ def costs_at_most(
 
     What ends without a request, and what has no price, costs nothing.
     """
-    requests = Requests(deps, recipe)
     at_most = bound(recipe, deps.catalog)
-    batch = deps.new_batch_id()
-    for document, content in read_contents(deps, documents, recipe):
-        made = requests.make(document, content, custom_id(document.path, 0, batch))
-        cost = Decimal(0) if isinstance(made, Document) else at_most(len(made[1]))
+    for document, size in request_sizes(deps, recipe, documents):
+        cost = None if size is None else at_most(size)
         yield document, cost or Decimal(0)

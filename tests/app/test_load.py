@@ -26,9 +26,10 @@ def expected(home: Home, template: str, model: str = "claude-opus-4-6") -> Decim
         home.write(name, content)
     home.see()
     found = waiting(home.deps, JOB, home.recipe)
-    assert found.at_most is not None
+    at_most = found.at_most(home.recipe, home.deps.catalog)
+    assert at_most is not None
     assert found.load.documents == len(home.documents())
-    return found.at_most
+    return at_most
 
 
 @pytest.mark.parametrize("model", ["claude-opus-4-6", "claude-sonnet-4-5"])
@@ -59,8 +60,8 @@ def test_what_has_no_price_has_no_bound(home: Home) -> None:
     home.write("a.md", "# A")
     home.see()
     found = waiting(home.deps, JOB, home.recipe)
-    assert (found.load.documents, found.at_most) == (1, None)
+    assert (found.load.documents, found.at_most(home.recipe, home.deps.catalog)) == (1, None)
 
 
 def test_nothing_waiting_costs_nothing(home: Home) -> None:
-    assert waiting(home.deps, JOB, home.recipe).at_most == 0
+    assert waiting(home.deps, JOB, home.recipe).at_most(home.recipe, home.deps.catalog) == 0
