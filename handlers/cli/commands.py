@@ -22,7 +22,7 @@ from handlers.cli.options import NO_LIMIT, Options, load_recipe, parse, settings
 from handlers.cli.process import RESUME, OutputLost
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
 from handlers.cli.wording import NOTE, priced
-from shared.adapters.builtin import builtin_recipes, catalog
+from shared.adapters.builtin import catalog
 from shared.app.control import (
     Wanted,
     fail_waiting,
@@ -41,7 +41,6 @@ from shared.app.publish import publish
 from shared.app.report_places import put_in_place
 from shared.domain.estimate import estimate
 from shared.domain.names import escaped
-from shared.domain.recipe import parse_recipe
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB
 
@@ -239,23 +238,6 @@ def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise Fault(f"--out {out} is a file; name a folder")
-
-
-def recipe_lines() -> list[str]:
-    """`docmill recipes`: a line each."""
-    lines = []
-    for name, text in sorted(builtin_recipes().items()):
-        recipe = parse_recipe(text, name=name, catalog=catalog())
-        lines.append(f"{name}  {recipe.model}  {recipe.description}")
-    return lines
-
-
-def recipe_text(name: str) -> str:
-    """`docmill recipes show`."""
-    found = builtin_recipes()
-    if name not in found:
-        raise Fault(f"no built-in recipe {name}; there are: {', '.join(sorted(found))}")
-    return found[name]
 
 
 def simulate(

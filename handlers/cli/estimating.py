@@ -3,7 +3,6 @@
 import json
 import tempfile
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,12 +13,11 @@ from rich.text import Text
 
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import Inputs, check_documents, check_inputs, sightings
-from handlers.cli.options import Options, load_recipe, parse, settings_for
+from handlers.cli.options import Options, load_recipe, parse
+from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted, money, priced
-from shared.adapters.anthropic_api import AnthropicApi
 from shared.adapters.builtin import catalog
-from shared.adapters.sqlite_store import SqliteStore
 from shared.app.control import unpaid, would_wait
 from shared.app.deps import Deps
 from shared.app.gone import forget_gone
@@ -31,7 +29,7 @@ from shared.domain.estimate import Estimate, estimate
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
-from shared.wiring.laptop import JOB, for_laptop, state_file, utc_now
+from shared.wiring.laptop import JOB, utc_now
 
 _HOW_LONG = "most batches end within an hour, and none takes more than 24 hours"
 _FAILURES_SHOWN = 5
@@ -96,23 +94,11 @@ def foretell(
 
 def _rehearse(out: Path, given: Inputs, options: Options, recipe: Recipe) -> _Rehearsed:
     """What a run does until it asks, on a copy of the state in memory."""
-    store = SqliteStore.rehearsal(state_file(out))
-    try:
-        deps = for_laptop(
-            out,
-            inputs=[Path(text) for text in options.inputs],
-            store=store,
-            api=AnthropicApi(),
-            recipe=recipe,
-            settings=settings_for(simulate=True),
-            poll_interval=timedelta(seconds=options.poll_interval),
-            max_attempts=options.max_attempts,
-        )
+    with rehearsal(out, options, recipe) as deps:
         check_documents(deps.documents, given, recipe)
         forget_gone(deps, JOB)
         take_in(deps, JOB, sightings(deps.documents, given, recipe), ready=True)
-        again = would_wait(deps, JOB, unpaid(deps, JOB))
-        found = waiting(deps, JOB, recipe, also=again)
+        found = waiting(deps, JOB, recipe, also=would_wait(deps, JOB, unpaid(deps, JOB)))
         return _Rehearsed(
             found=found,
             unusable=_unusable(deps),
@@ -122,8 +108,6 @@ def _rehearse(out: Path, given: Inputs, options: Options, recipe: Recipe) -> _Re
                 most_bytes=deps.policy.max_batch_bytes,
             ),
         )
-    finally:
-        store.close()
 
 
 def _unusable(deps: Deps) -> tuple[Document, ...]:

@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from handlers.cli import commands
+from handlers.cli import recipes as recipe_commands
 from handlers.cli.faults import Fault
 from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
 from handlers.cli.session import LEFT_OPEN
@@ -169,7 +170,7 @@ def cancel(out: Path, no_wait: bool, as_json: bool) -> int:
 @cli.group(invoke_without_command=True)
 @click.pass_context
 def recipes(context: click.Context) -> None:
-    """List and show the built-in recipes."""
+    """List, show, begin and check recipes."""
     if context.invoked_subcommand is None:
         context.invoke(list_recipes)
 
@@ -177,7 +178,7 @@ def recipes(context: click.Context) -> None:
 @recipes.command("list")
 def list_recipes() -> None:
     """List the built-in recipes."""
-    for line in commands.recipe_lines():
+    for line in recipe_commands.lines():
         click.echo(line)
 
 
@@ -185,7 +186,25 @@ def list_recipes() -> None:
 @click.argument("name")
 def show_recipe(name: str) -> None:
     """Show one recipe, whole: copy it to a file to make your own."""
-    click.echo(commands.recipe_text(name), nl=False)
+    click.echo(recipe_commands.text_of(name), nl=False)
+
+
+@recipes.command("new")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from", "like", metavar="NAME", help="Begin with a built-in recipe.")
+def new_recipe(file: Path, like: str | None) -> int:
+    """Write a recipe to FILE to be edited."""
+    return recipe_commands.new(file, like=like)
+
+
+@recipes.command("check")
+@click.argument("recipe", metavar="NAME|FILE")
+@click.argument("document", required=False, type=click.Path(path_type=Path))
+@_MODEL
+@_JSON
+def check_recipe(recipe: str, document: Path | None, model: str | None, as_json: bool) -> int:
+    """Look a recipe over; with DOCUMENT, show the request that would be sent for it."""
+    return recipe_commands.check(recipe, document, model=model, as_json=as_json)
 
 
 @cli.command()
