@@ -1,7 +1,8 @@
 """The state in one DynamoDB table: rows are read consistently, gsi1 and gsi2 find candidates.
 
 A batch's list and its place in history are written before its row, so what can be read is whole;
-a crash in between leaves pieces under an id that nobody uses again.
+a crash in between leaves pieces under an id that nobody uses again. Documents are written many to a
+call, everything else by itself.
 """
 
 from collections import Counter

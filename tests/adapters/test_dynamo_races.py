@@ -14,11 +14,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 from msgspec.structs import replace
 
 from shared.adapters.dynamo_store import DynamoStore
 from shared.domain.batch import BatchStatus
-from shared.domain.document import Content, Document, DocumentStatus
+from shared.domain.document import Content, Document, DocumentStatus, Failure
 from shared.domain.ids import BatchId, ProviderId
 from shared.domain.pause import Pause, PauseReason
 from shared.ports.store import StaleWrite, Store
@@ -366,3 +367,13 @@ def test_pages_end_at_a_megabyte_and_reading_goes_on(second_dynamo: Ministack, t
     assert store.count(JOB) == {"": {DocumentStatus.WAITING: 600}}
     store.close()
     client.close()
+
+
+def test_an_item_that_no_table_can_hold_is_a_fault_of_ours_and_harms_no_other(
+    store: Store,
+) -> None:
+    long = Failure(type="t", message="x" * 410_000)
+    large = document("large", status=DocumentStatus.FAILED, failure=long)
+    with pytest.raises(ClientError, match="ValidationException"):
+        store.swap_documents([document("a"), large, document("z")])
+    assert store.documents(JOB, ["a", "large", "z"]).keys() == {"a", "z"}

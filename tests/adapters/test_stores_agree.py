@@ -286,6 +286,7 @@ def a_batch(name: BatchId, *, job: JobName, size: int, planned_at: datetime) -> 
 
 @pytest.fixture(params=["dynamo", pytest.param("second dynamo", marks=second_dynamo_wanted)])
 def table_client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A client of each DynamoDB."""
     with mocked_aws():
         url = None
         if request.param == "second dynamo":
@@ -300,7 +301,7 @@ def test_two_stores_that_are_told_the_same_say_the_same(table_client: Any) -> No
     run_state_machine_as_test(
         Stores,
         settings=settings(
-            max_examples=25,
+            max_examples=20,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
