@@ -10,10 +10,10 @@ OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
 FUNCTIONS := Intake Submit Poll Collect Reconcile
 
-.PHONY: help run test simulate faults day check template bench packages stack format lock clean
+.PHONY: help run test simulate faults day check template bench bench-table races packages stack format lock clean
 
 help: ## What can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY)
 	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),,--simulate) || status=$$?; \
@@ -33,12 +33,16 @@ faults: $(VENV)/dev ## Kill the real process KILLS=100 times, then with trouble;
 day: $(VENV)/dev ## A day of DOCUMENTS=100000 in fast motion, where 2 % of everything fails
 	$(BIN)/python -m tests.faults day --documents $(or $(DOCUMENTS),100000)
 
-check: $(VENV)/dev template ## Format, lint, types, import contracts, template lint, tests
+check: $(VENV)/dev $(VENV)/ministack/done template ## Format, lint, types, import contracts, template lint, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto -q
+
+races: $(VENV)/dev $(VENV)/ministack/done ## Race for the table with threads and processes, on a DynamoDB by other hands than moto's
+	$(BIN)/python -m pytest -q tests/adapters/test_dynamo_races.py tests/adapters/test_store_contract.py \
+	  tests/adapters/test_stores_agree.py tests/faults/test_claims_cut_short.py
 
 template: $(VENV)/dev $(VENV)/linters/done ## Lint the template, as written and as CloudFormation gets it
 	$(BIN)/cfn-lint -t infra/template.yaml
@@ -46,6 +50,9 @@ template: $(VENV)/dev $(VENV)/linters/done ## Lint the template, as written and 
 
 bench: $(VENV)/dev ## Time a run against the plain SDK loop
 	$(BIN)/python -m tests.bench.compare
+
+bench-table: $(VENV)/dev $(VENV)/ministack/done ## What a document costs the table and the processor, of DOCUMENTS=5000
+	$(BIN)/python -m tests.bench.table --documents $(or $(DOCUMENTS),5000)
 
 packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist, for tests to run
 	rm -rf dist/runtime

@@ -14,6 +14,8 @@ from botocore.config import Config
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from tests.moto_statements import statements_understood
+
 TEMPLATE = Path(__file__).parent.parent / "infra" / "template.yaml"
 REGION = "eu-central-1"
 
@@ -77,20 +79,20 @@ def mocked_aws() -> Iterator[None]:
         with _dynamo_lock:
             return plain(stubber, request)
 
-    with environment(), pytest.MonkeyPatch.context() as patch, mock_aws():
+    with environment(), statements_understood(), pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setattr(BotocoreStubber, "process_request", one_at_a_time)
         yield
 
 
-def dynamo_client(*, threads: int = 16) -> Any:
-    """A client whose failures show at once."""
+def dynamo_client(*, threads: int = 16, url: str | None = None) -> Any:
+    """A client whose failures show at once, of moto unless there is a URL."""
     quick = Config(
         retries={"total_max_attempts": 1},
         connect_timeout=2,
         read_timeout=10,
         max_pool_connections=threads,
     )
-    return boto3.client("dynamodb", config=quick)
+    return boto3.client("dynamodb", config=quick, endpoint_url=url)
 
 
 def table_from_template(client: Any, name: str) -> None:

@@ -6,7 +6,6 @@ max_pool_connections=threads)`: botocore's retries are bounded there, and what o
 StoreUnavailable here.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,46 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import ClientError
 
+from shared.adapters import dynamo_statements as statements
+from shared.adapters.dynamo_errors import Patience, translated
 from shared.adapters.dynamo_keys import Item, number, text
-from shared.ports.store import StoreUnavailable, StoreUnusable
+from shared.adapters.dynamo_statements import Told
 
 _BATCH_GET = 100
 """Keys per BatchGetItem (DynamoDB quota)."""
-
-_ROUNDS = 8
-"""Answers in a row without any of the keys asked for, before they count as unavailable."""
-
-_FIRST_WAIT_S = 0.05
-_LONGEST_WAIT_S = 2.0
-
-_PASSING = frozenset(
-    {
-        "InternalServerError",
-        "ItemCollectionSizeLimitExceededException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-    }
-)
-_CREDENTIALS = frozenset(
-    {
-        "AccessDeniedException",
-        "ExpiredTokenException",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-    }
-)
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -93,20 +61,13 @@ class Table:
         A write whose answer got lost is repeated by botocore, and then meets itself: its token
         tells that from somebody else's write, or a caller would disown what it holds.
         """
-        token = text(uuid4().hex)
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        if rev:
-            condition = {
-                "ConditionExpression": "rev = :rev",
-                "ExpressionAttributeValues": {":rev": number(rev)},
-            }
-        lost = self._lost(
-            "put_item",
-            Item=item | {"token": token},
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **condition,
-        )
-        return lost is None or lost.get("token") == token
+        return self._put(item, rev=rev, token=uuid4().hex)
+
+    def put_many(self, writes: Sequence[tuple[Item, int]]) -> list[bool]:
+        """`put` for each item and revision, in their order; no key may appear twice."""
+        size = statements.PER_CALL
+        parts = [writes[start : start + size] for start in range(0, len(writes), size)]
+        return [won for part in self.each(self._put_part, parts) for won in part]
 
     def overwrite(self, item: Item) -> None:
         """Write an item whatever is stored."""
@@ -195,29 +156,84 @@ class Table:
             self._pool.shutdown()
             self._pool = None
 
+    def _put(self, item: Item, *, rev: int, token: str) -> bool:
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if rev:
+            condition = {
+                "ConditionExpression": "rev = :rev",
+                "ExpressionAttributeValues": {":rev": number(rev)},
+            }
+        lost = self._lost(
+            "put_item",
+            Item=item | {"token": text(token)},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **condition,
+        )
+        return lost is None or lost.get("token") == text(token)
+
+    def _put_part(self, writes: Sequence[tuple[Item, int]]) -> list[bool]:
+        """At most one call's worth; what the table is too busy for is asked again."""
+        token = uuid4().hex
+        won = [False] * len(writes)
+        left = list(range(len(writes)))
+        patience = Patience(self.name, self._sleep)
+        while left:
+            told = dict(
+                zip(left, self._told([writes[place] for place in left], token), strict=True)
+            )
+            for place, each in told.items():
+                won[place] = each is Told.WON
+                if each is Told.REFUSED:  # then alone: or the table says what is wrong with it
+                    item, rev = writes[place]
+                    won[place] = self._put(item, rev=rev, token=token)
+            met = [place for place, each in told.items() if each is Told.MET]
+            for place, is_own in zip(
+                met, self._own([writes[p][0] for p in met], token), strict=True
+            ):
+                won[place] = is_own
+            busy = [place for place, each in told.items() if each is Told.BUSY]
+            patience.wait(left=len(busy), of=len(left))
+            left = busy
+        return won
+
+    def _told(self, writes: Sequence[tuple[Item, int]], token: str) -> list[Told]:
+        asked = [statements.write(self.name, item, rev=rev, token=token) for item, rev in writes]
+        with translated(self.name):
+            answers = self._client.batch_execute_statement(Statements=asked)["Responses"]
+            told = [statements.told(each, token) for each in answers]
+            if Told.FAILED in told:
+                failed = answers[told.index(Told.FAILED)]
+                raise ClientError({"Error": failed["Error"]}, "BatchExecuteStatement")
+        return told
+
+    def _own(self, items: Sequence[Item], token: str) -> list[bool]:
+        """Which of the items are stored as this token's writes."""
+        if not items:
+            return []
+        stored = self._get_part([statements.key_of(item) for item in items])
+        own = [statements.key_of(item) for item in stored if item.get("token") == text(token)]
+        return [statements.key_of(item) in own for item in items]
+
     def _get_part(self, keys: Sequence[Item]) -> list[Item]:
         found: list[Item] = []
         left = list(keys)
-        rounds = 0
+        patience = Patience(self.name, self._sleep)
         while left:
-            answer = self._call_many({self.name: {"Keys": left, "ConsistentRead": True}})
+            asked = {self.name: {"Keys": left, "ConsistentRead": True}}
+            with translated(self.name):
+                answer = self._client.batch_get_item(RequestItems=asked)
             found += answer["Responses"].get(self.name, [])
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            rounds = rounds + 1 if len(unread) == len(left) else 0
-            if rounds == _ROUNDS:
-                raise StoreUnavailable(f"the table {self.name} is throttled: try again later")
-            if unread:
-                wait = min(_FIRST_WAIT_S * 2**rounds, _LONGEST_WAIT_S)
-                self._sleep(wait * random.uniform(0.5, 1))
+            patience.wait(left=len(unread), of=len(left))
             left = unread
         return found
 
-    def _call_many(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return self._translated(lambda: self._client.batch_get_item(RequestItems=asked))
-
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        call = getattr(self._client, operation)
-        return self._translated(lambda: call(TableName=self.name, **arguments))
+        with translated(self.name):
+            answer: dict[str, Any] = getattr(self._client, operation)(
+                TableName=self.name, **arguments
+            )
+        return answer
 
     def _lost(self, operation: str, **arguments: Any) -> Item | None:
         """None when the condition held, else the item that stood against it, as far as shown."""
@@ -229,31 +245,3 @@ class Table:
             held: Item = error.response.get("Item", {})
             return held
         return None
-
-    def _translated(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return call()
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code == "ResourceNotFoundException":
-                raise StoreUnusable(
-                    f"there is no table {self.name}, or it lacks its indexes: deploy the stack"
-                ) from error
-            if code in _CREDENTIALS:
-                message = f"these credentials may not use the table {self.name} ({code})"
-                raise StoreUnavailable(message) from error
-            if code in _PASSING or status >= 500:
-                message = f"the table {self.name} doesn't answer now ({code})"
-                raise StoreUnavailable(message) from error
-            raise
-        except (
-            BotoConnectionError,
-            HTTPClientError,
-            NoCredentialsError,
-            PartialCredentialsError,
-        ) as error:
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: BotoCoreError) -> StoreUnavailable:
-        return StoreUnavailable(f"the table {self.name} can't be reached ({error})")

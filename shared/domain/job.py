@@ -16,9 +16,10 @@ class Job(Record, frozen=True, kw_only=True):
     `most_bytes` is how large a batch's body may be where the provider, or a gateway before it,
     refused a larger one.
     `published_at` is when those files were last written, `publishing_s` how many seconds that
-    took. `plans` goes up with each batch that is planned below a limit of costs, so that whoever
-    adds them up notices one that somebody else planned at the same time. `rev` is the store's, 0
-    when never stored.
+    took; `publish_tries` how often that was begun since without coming to its end, and
+    `publish_tried_at` when last. `plans` goes up with each batch that is planned below a limit of
+    costs, so that whoever adds them up notices one that somebody else planned at the same time.
+    `rev` is the store's, 0 when never stored.
     """
 
     name: JobName
@@ -28,5 +29,7 @@ class Job(Record, frozen=True, kw_only=True):
     most_bytes: int | None = None
     published_at: datetime | None = None
     publishing_s: float = 0.0
+    publish_tries: int = 0
+    publish_tried_at: datetime | None = None
     plans: int = 0
     rev: int = 0

@@ -14,6 +14,7 @@ from botocore.exceptions import (
 from msgspec.structs import replace
 
 from shared.adapters import dynamo_keys
+from shared.adapters.dynamo_errors import Patience
 from shared.adapters.dynamo_store import DynamoStore
 from shared.adapters.dynamo_table import Table
 from shared.domain.batch import BatchStatus
@@ -92,7 +93,12 @@ def test_a_write_repeated_because_its_answer_got_lost_is_not_lost(client: Any, t
         client.put_item(**arguments)
         return client.put_item(**arguments)
 
-    store = DynamoStore(Weather(client, put_item=twice), table, threads=4)
+    def all_twice(**arguments: Any) -> Any:
+        client.batch_execute_statement(**arguments)
+        return client.batch_execute_statement(**arguments)
+
+    weather = Weather(client, put_item=twice, batch_execute_statement=all_twice)
+    store = DynamoStore(weather, table, threads=4)
     free = [document(f"{place}") for place in range(5)]
     assert store.swap_documents(free) == set()
     read = list(store.documents(JOB, [each.path for each in free]).values())
@@ -171,12 +177,20 @@ def test_a_table_that_reads_nothing_is_given_up_in_bounded_time(client: Any, tab
 )
 def test_what_may_pass_is_unavailable(client: Any, table: str, error: Exception) -> None:
     fail = always(error)
-    weather = Weather(client, put_item=fail, query=fail, get_item=fail, batch_get_item=fail)
+    weather = Weather(
+        client,
+        put_item=fail,
+        batch_execute_statement=fail,
+        query=fail,
+        get_item=fail,
+        batch_get_item=fail,
+    )
     store = DynamoStore(weather, table, threads=2)
     for call in (
         lambda: store.swap_documents([document("a"), document("b"), document("c")]),
         lambda: list(store.waiting(JOB, "")),
         lambda: store.batch(BatchId("b")),
+        lambda: store.swap_group(group()),
         lambda: store.documents(JOB, ["a"]),
     ):
         with pytest.raises(StoreUnavailable, match=table) as raised:
@@ -279,14 +293,112 @@ def test_joined_names_sort_as_the_pairs_do() -> None:
 
 
 def test_calls_stop_at_the_first_error(client: Any, table: str) -> None:
-    tried: list[str] = []
+    tried: list[int] = []
 
-    def put(**arguments: Any) -> Any:
-        tried.append(arguments["Item"]["sk"]["S"])
+    def write(**arguments: Any) -> Any:
+        tried.append(len(arguments["Statements"]))
         raise refusal("ThrottlingException")
 
-    store = DynamoStore(Weather(client, put_item=put), table, threads=4)
+    store = DynamoStore(Weather(client, batch_execute_statement=write), table, threads=4)
     with pytest.raises(StoreUnavailable):
         store.swap_documents([document(f"{place}") for place in range(500)])
+    assert set(tried) == {25}
     assert len(tried) <= 4 * 2
     store.close()
+
+
+def busy_for(client: Any, code: str, *, is_done: bool) -> Callable[..., Any]:
+    """A table that says of half of the statements that it is too busy, though it may do them."""
+
+    def half(**arguments: Any) -> Any:
+        asked = arguments["Statements"]
+        half = len(asked) // 2
+        answer = client.batch_execute_statement(
+            Statements=asked if is_done else asked[: len(asked) - half]
+        )
+        told = answer["Responses"][: len(asked) - half]
+        return {"Responses": told + [{"Error": {"Code": code, "Message": "m"}}] * half}
+
+    return half
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+@pytest.mark.parametrize(
+    "code", ["ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError"]
+)
+def test_statements_that_a_busy_table_left_out_are_asked_for_again(
+    client: Any, table: str, code: str, is_done: bool
+) -> None:
+    waits: list[float] = []
+    weather = Weather(client, batch_execute_statement=busy_for(client, code, is_done=is_done))
+    troubled = Table(weather, table, threads=2, sleep=waits.append)
+    free = [document(f"{place:03d}") for place in range(60)]
+    new = [(dynamo_keys.document_item(replace(each, rev=7)), 0) for each in free]
+    assert troubled.put_many(new) == [True] * 60
+    taken = [(dynamo_keys.document_item(replace(each, rev=8)), 7) for each in free]
+    assert troubled.put_many(taken) == [True] * 60
+    assert troubled.put_many(taken) == [False] * 60
+    assert troubled.put_many(new) == [False] * 60
+    assert [item["rev"] for item in items(client, table)] == [{"N": "8"}] * 60
+    assert waits
+    troubled.close()
+
+
+def test_a_table_that_writes_nothing_is_given_up_in_bounded_time(client: Any, table: str) -> None:
+    waits: list[float] = []
+
+    def nothing(**arguments: Any) -> Any:
+        told = {"Error": {"Code": "ThrottlingError", "Message": "m"}}
+        return {"Responses": [told] * len(arguments["Statements"])}
+
+    weather = Weather(client, batch_execute_statement=nothing)
+    troubled = Table(weather, table, threads=1, sleep=waits.append)
+    with pytest.raises(StoreUnavailable, match="throttled"):
+        troubled.put_many([(dynamo_keys.document_item(document()), 0)])
+    assert 0 < sum(waits) < 15
+    assert items(client, table) == []
+
+
+def test_a_statement_that_the_table_does_not_take_is_written_the_plain_way(
+    client: Any, table: str
+) -> None:
+    def picky(**arguments: Any) -> Any:
+        told = {"Error": {"Code": "ValidationError", "Message": "m"}}
+        return {"Responses": [told] * len(arguments["Statements"])}
+
+    store = DynamoStore(Weather(client, batch_execute_statement=picky), table, threads=4)
+    assert store.swap_documents([document(f"{place}") for place in range(30)]) == set()
+    [read] = store.documents(JOB, ["7"]).values()
+    assert store.swap_documents([read, document("8")]) == {"8"}
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("AccessDenied", StoreUnavailable),
+        ("ResourceNotFound", StoreUnusable),
+        ("SomethingNew", ClientError),
+    ],
+)
+def test_what_a_statement_is_refused_for_is_told(
+    client: Any, table: str, code: str, kind: type[Exception]
+) -> None:
+    def refused(**arguments: Any) -> Any:
+        plain = client.batch_execute_statement(**arguments)["Responses"]
+        return {"Responses": [*plain[:-1], {"Error": {"Code": code, "Message": "m"}}]}
+
+    store = DynamoStore(Weather(client, batch_execute_statement=refused), table, threads=4)
+    with pytest.raises(kind):
+        store.swap_documents([document("a"), document("b")])
+    store.close()
+
+
+def test_waits_grow_as_long_as_anything_is_left() -> None:
+    waits: list[float] = []
+    patience = Patience("t", waits.append)
+    for left in range(30, 0, -1):
+        patience.wait(left=left - 1, of=left)
+    assert len(waits) == 29
+    assert max(waits[:2]) <= 0.1
+    assert 1 <= min(waits[-5:]) <= max(waits) <= 2

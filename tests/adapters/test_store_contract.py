@@ -1,4 +1,4 @@
-"""What every store does; each test runs over a new file and over a new table."""
+"""What every store does; each test runs over a new file and over new tables."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +23,7 @@ from shared.domain.job import Job
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.totals import Totals
 from shared.ports.store import StaleWrite, Store
+from tests.adapters.conftest import second_dynamo_wanted
 from tests.aws import dynamo_client, mocked_aws, table_from_template
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
@@ -55,18 +56,24 @@ def moto() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["sqlite", "dynamo"])
+@pytest.fixture(
+    params=["sqlite", "dynamo", pytest.param("second dynamo", marks=second_dynamo_wanted)]
+)
 def opened(request: pytest.FixtureRequest, tmp_path: Path, moto: None) -> Iterator[Open]:
     """Opens one more store over the same state."""
+    in_table = request.param != "sqlite"
     with ExitStack() as stack:
-        if request.param == "dynamo":
-            client = dynamo_client()
+        if in_table:
+            url = None
+            if request.param == "second dynamo":
+                url = request.getfixturevalue("second_dynamo").url
+            client = dynamo_client(url=url)
             stack.callback(client.close)
             table = f"table-{uuid4().hex}"
             table_from_template(client, table)
 
         def new() -> Store:
-            if request.param == "dynamo":
+            if in_table:
                 return DynamoStore(client, table, threads=4)
             return SqliteStore(tmp_path / "state.db")
 

@@ -24,6 +24,7 @@ from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
 from shared.domain.job import Job
 from shared.domain.pause import Pause, PauseReason
 from shared.ports.store import StaleWrite, Store
+from tests.adapters.conftest import second_dynamo_wanted
 from tests.aws import dynamo_client, mocked_aws, table_from_template
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -283,20 +284,24 @@ def a_batch(name: BatchId, *, job: JobName, size: int, planned_at: datetime) -> 
     )
 
 
-@pytest.fixture
-def moto() -> Iterator[None]:
+@pytest.fixture(params=["dynamo", pytest.param("second dynamo", marks=second_dynamo_wanted)])
+def table_client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A client of each DynamoDB."""
     with mocked_aws():
-        client = dynamo_client(threads=1)
-        Stores.client = client
-        yield
+        url = None
+        if request.param == "second dynamo":
+            url = request.getfixturevalue("second_dynamo").url
+        client = dynamo_client(threads=1, url=url)
+        yield client
         client.close()
 
 
-def test_two_stores_that_are_told_the_same_say_the_same(moto: None) -> None:
+def test_two_stores_that_are_told_the_same_say_the_same(table_client: Any) -> None:
+    Stores.client = table_client
     run_state_machine_as_test(
         Stores,
         settings=settings(
-            max_examples=25,
+            max_examples=20,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -69,6 +69,32 @@ def test_a_large_job_is_published_for_a_twentieth_of_the_time_at_most(home: Home
     assert list(home.store.stale_jobs()) == []
 
 
+def test_publishing_that_never_ends_is_not_begun_at_every_chance(home: Home) -> None:
+    home.write("a.md", "# A")
+    home.see()
+    count = home.store.count
+
+    def killed(job: object) -> object:
+        raise KeyboardInterrupt
+
+    home.store.count = killed  # type: ignore[method-assign,assignment]
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            due(home)
+        home.later(minutes=5)
+    assert not due(home)
+    home.later(minutes=90)
+    with pytest.raises(KeyboardInterrupt):
+        due(home)
+    home.store.count = count  # type: ignore[method-assign]
+    assert not due(home)
+    home.later(minutes=94)
+    assert due(home)
+    assert list(home.store.stale_jobs()) == []
+    mark_stale(home.store, JOB)
+    assert due(home), "what came to its end forgets what didn't"
+
+
 def test_a_change_while_it_is_published_leaves_the_job_stale_and_the_cost_noted(
     home: Home,
 ) -> None:

@@ -64,9 +64,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def check_whole(aws: Cloud, found: dict[str, bytes]) -> None:
+def check_whole(aws: Cloud, found: dict[str, bytes], *, seconds: float = PATIENCE_S) -> None:
     """Bring everything to its end: all reported, each paid for once, totals right."""
-    summary = aws.settle()
+    summary = aws.settle(seconds=seconds)
     assert aws.reports() == {f"{path}.md" for path in found}
     assert aws.failures() == []
     assert summary["documents"]["reported"] == summary["documents"]["total"] == len(found)

@@ -21,6 +21,7 @@ from handlers import collect, intake, poll, reconcile, submit
 from shared.adapters.simulator.server import Running
 from shared.wiring.aws import home
 from tests.aws import environment, table_from_template
+from tests.moto_statements import statements_understood
 
 EVENTS = Path(__file__).parents[2] / "events"
 JOB = "project-analysis"
@@ -61,7 +62,7 @@ def moto_server() -> Iterator[str]:
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    with pytest.MonkeyPatch.context() as patch:
+    with statements_understood(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(DomainDispatcherApplication, "__call__", one_at_a_time)
         server.start()
         try:

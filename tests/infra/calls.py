@@ -95,10 +95,18 @@ def _json_call(service: str, operation: str, said: dict[str, Any]) -> set[Asked]
             return {Asked(action, entry["EventBusName"]) for entry in said["Entries"]}
         case "secretsmanager":
             return {Asked(action, said["SecretId"])}
+        case _ if "Statements" in said:
+            return {_statement(each["Statement"]) for each in said["Statements"]}
         case _:
             tables = said["RequestItems"] if "RequestItems" in said else [said["TableName"]]
             index = f"/index/{said['IndexName']}" if "IndexName" in said else ""
             return {Asked(action, table + index) for table in tables}
+
+
+def _statement(said: str) -> Asked:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html"""
+    verb, table = said.split(" ", 1)[0], said.split('"', 2)[1]
+    return Asked(f"dynamodb:PartiQL{verb.capitalize()}", table)
 
 
 def _s3_action(method: str, key: str, query: Any) -> str:
