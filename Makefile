@@ -10,7 +10,7 @@ OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
 FUNCTIONS := Intake Submit Poll Collect Reconcile
 
-.PHONY: help run test simulate faults day check template bench packages stack format lock clean
+.PHONY: help run test simulate faults day check template bench cost load budgets packages stack format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,6 +46,15 @@ template: $(VENV)/dev $(VENV)/linters/done ## Lint the template, as written and 
 
 bench: $(VENV)/dev ## Time a run against the plain SDK loop
 	$(BIN)/python -m tests.bench.compare
+
+cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into README.md
+	$(BIN)/python -m tests.cost $(if $(WRITE),--write)
+
+load: $(VENV)/dev ## An hour of DOCUMENTS=100000 uploads on AWS in virtual time, and quotas that are short
+	$(BIN)/python -m tests.load --documents $(or $(DOCUMENTS),100000)
+
+budgets: $(VENV)/dev packages ## Size, start and memory of each function's package, against its budget
+	$(BIN)/python -m tests.bench.budgets
 
 packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist, for tests to run
 	rm -rf dist/runtime
