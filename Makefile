@@ -10,7 +10,7 @@ OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
 FUNCTIONS := Intake Submit Poll Collect Reconcile
 
-.PHONY: help run test simulate faults day check template bench bench-table races packages stack format lock clean
+.PHONY: help run test simulate faults day check template bench bench-table races cost load budgets packages stack format lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -53,6 +53,15 @@ bench: $(VENV)/dev ## Time a run against the plain SDK loop
 
 bench-table: $(VENV)/dev $(VENV)/ministack/done ## What a document costs the table and the processor, of DOCUMENTS=5000
 	$(BIN)/python -m tests.bench.table --documents $(or $(DOCUMENTS),5000)
+
+cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into README.md
+	$(BIN)/python -m tests.cost $(if $(WRITE),--write)
+
+load: $(VENV)/dev ## An hour of DOCUMENTS=100000 uploads on AWS in virtual time, and quotas that are short
+	$(BIN)/python -m tests.load --documents $(or $(DOCUMENTS),100000)
+
+budgets: $(VENV)/dev packages ## Size, start and memory of each function's package, against its budget
+	$(BIN)/python -m tests.bench.budgets
 
 packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machine, below dist, for tests to run
 	rm -rf dist/runtime

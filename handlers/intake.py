@@ -1,10 +1,12 @@
 """Uploads become waiting documents. Triggered by S3 notifications that come through SQS."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from handlers.events import (
     Context,
+    MalformedEvent,
     Record,
     failed_items,
     left_message,
@@ -12,9 +14,10 @@ from handlers.events import (
     time_limit,
     uploads,
 )
+from shared.app.deps import Deps
 from shared.app.intake import Taken
 from shared.app.sightings import READY_NAME
-from shared.app.uploads import take_upload
+from shared.app.uploads import take_together, take_upload
 from shared.wiring.aws import AwsHome, home
 
 
@@ -25,11 +28,11 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str,
 
 async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[str]:
     failed: list[str] = []
-    total = Taken()
     ready = False
     async with aws.deps() as deps:
-        for place, record in enumerate(records):
-            until = time_limit(context, shares=len(records) - place)
+        total, alone = _together(aws, deps, records, context)
+        for place, record in enumerate(alone):
+            until = time_limit(context, shares=len(alone) - place)
             try:
                 for upload in uploads(record.body):
                     done = take_upload(deps, upload, until=until)
@@ -52,3 +55,27 @@ async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[s
         unusable=total.unusable,
     )
     return failed
+
+
+def _together(
+    aws: AwsHome, deps: Deps, records: list[Record], context: Context
+) -> tuple[Taken, list[Record]]:
+    """Take in all plain documents at once; the records whose uploads are to be looked at one by
+    one, which are all of them where that fails."""
+    asked: dict[str, set[str]] = {}
+    for record in records:
+        with suppress(MalformedEvent):
+            seen = list(uploads(record.body))
+            if all(upload.source is None for upload in seen):
+                asked[record.message_id] = {upload.key for upload in seen}
+    keys = [key for of_record in asked.values() for key in of_record]
+    try:
+        taken, done = take_together(deps, keys, until=time_limit(context, shares=2))
+    except Exception:
+        aws.log.exception("taking_together_failed", records=len(asked))
+        return Taken(), records
+    return taken, [
+        record
+        for record in records
+        if record.message_id not in asked or asked[record.message_id] - done
+    ]

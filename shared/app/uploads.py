@@ -4,7 +4,7 @@ The event only says where to look: what is there now decides, so events may come
 of order, or for something that is gone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,9 +23,10 @@ from shared.app.sightings import (
 )
 from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
+from shared.domain.manifest import manifest_kind
 from shared.domain.names import InvalidName, check_job
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import BlobNotFound
+from shared.ports.blobs import Blob, BlobError, BlobNotFound, Blobs
 
 UNPLACED = JobName("_unplaced")
 """The job that objects outside any job fail in, so that somebody hears of them."""
@@ -49,6 +50,66 @@ class UploadTaken:
 
     taken: Taken = field(default_factory=Taken)
     left: Upload | None = None
+
+
+def take_together(
+    deps: Deps, keys: Collection[str], *, until: datetime | None = None
+) -> tuple[Taken, set[str]]:
+    """Take in those of the keys that are plain documents, each job's at once: what is written per
+    job and group is written once for all of them, not once for each.
+
+    The answer names the keys that are done. The others are for `take_upload`: markers, recipes,
+    manifests, what is gone or can't be read, what was replaced meanwhile, what time is over for.
+    """
+    jobs: dict[JobName, dict[str, Blob]] = {}
+    for key in dict.fromkeys(keys):
+        if until is not None and deps.clock() >= until:
+            break
+        job = _job_of_document(key)
+        if job is not None and (blob := _seen(deps.documents, key)) is not None:
+            jobs.setdefault(job, {})[key] = blob
+    total = Taken()
+    done: set[str] = set()
+    for job, found in jobs.items():
+        recipe = _recipe(deps, job)
+        total += take_in(
+            deps,
+            job,
+            (
+                sighting
+                for key, blob in found.items()
+                for sighting in sightings_of(
+                    deps.documents, blob, key.removeprefix(f"{job}/"), recipe=recipe
+                )
+            ),
+        )
+        for key, blob in found.items():
+            now = _seen(deps.documents, key)
+            if now is not None and now.etag == blob.etag:
+                done.add(key)
+    return total, done
+
+
+def _job_of_document(key: str) -> JobName | None:
+    """The job, where the key says that one document lies there."""
+    name, _, path = key.partition("/")
+    if not name or not is_document(path):
+        return None
+    if manifest_kind(path.rsplit("/", 1)[-1], named_directly=False) is not None:
+        return None
+    try:
+        check_job(name)
+    except InvalidName:
+        return None
+    return JobName(name)
+
+
+def _seen(blobs: Blobs, key: str) -> Blob | None:
+    """What lies there; None where that takes a closer look."""
+    try:
+        return blobs.stat(key)
+    except BlobError:
+        return None
 
 
 def take_upload(deps: Deps, upload: Upload, *, until: datetime | None = None) -> UploadTaken:

@@ -11,7 +11,8 @@ import pytest
 
 from handlers import collect, intake
 from shared.adapters.s3_blobs import S3Blobs
-from shared.app.uploads import Upload, UploadTaken, take_upload
+from shared.app.intake import Taken
+from shared.app.uploads import Upload, UploadTaken, take_together, take_upload
 from shared.domain.batch import BatchStatus
 from shared.domain.policy import Policy
 from shared.ports.blobs import BlobStoreUnavailable
@@ -76,8 +77,14 @@ def test_a_poison_upload_ends_as_a_dead_letter_and_succeeds_when_it_is_redriven(
             raise ZeroDivisionError("a bug that one document meets")
         return take_upload(deps, upload, **how)
 
+    def fails_together(deps: Any, keys: list[str], **how: Any) -> tuple[Taken, set[str]]:
+        if poison in keys:
+            raise ZeroDivisionError("a bug that one document meets")
+        return take_together(deps, keys, **how)
+
     with monkeypatch.context() as broken:
         broken.setattr(intake, "take_upload", fails)
+        broken.setattr(intake, "take_together", fails_together)
         aws.upload({f"{JOB}/{path}": data for path, data in found.items()})
         aws.sqs.send_message(QueueUrl=aws.uploads, MessageBody="no JSON at all")
         failed = _work(aws, intake, aws.uploads)

@@ -2,5 +2,6 @@
 
 from tests.app.conftest import home
 from tests.handlers.cli.conftest import docmill, provider
+from tests.handlers.fixtures import aws, endpoint
 
-__all__ = ["docmill", "home", "provider"]
+__all__ = ["aws", "docmill", "endpoint", "home", "provider"]

@@ -1,22 +1,17 @@
 """Events and keys of every kind through the functions: a bad one costs only itself."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote_plus
 
-import pytest
-
 from handlers import intake, reconcile
-from shared.adapters.simulator.core import SimulatorSettings
-from shared.adapters.simulator.server import running_simulator
 from shared.app.groups import mark_stale
 from shared.app.sightings import is_document
 from shared.app.uploads import UNPLACED
 from shared.domain.ids import JobName
 from shared.domain.names import InvalidName, check_job, check_path, escaped
 from shared.wiring.aws import MAX_RECIPE_BYTES, home
-from tests.handlers.aws_home import JOB, Cloud, cloud, load, moto_server
+from tests.handlers.aws_home import JOB, Cloud, load
 from tests.hostile.test_names_stay_inside import CORPUS
 
 BAD_BODIES: tuple[object, ...] = (
@@ -28,19 +23,6 @@ BAD_BODIES: tuple[object, ...] = (
 BAD_KEYS = ("", "x" * 1025, "a/" + "x" * 1_000_000, "é" * 513, "\ud800", "a/\udcff/_READY")
 GOOD_KEYS = (f"{JOB}/one.md", f"{JOB}/a/two.md", f"{JOB}/b c/drei ü.md")
 EVERY_BYTE = ["".join(map(chr, range(start, start + 16))) for start in range(0, 0x250, 16)]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
-
-
-@pytest.fixture
-def aws(endpoint: str) -> Iterator[Cloud]:
-    settings = SimulatorSettings(duration_s=0.05)
-    with running_simulator(settings=settings) as provider, cloud(endpoint, provider) as found:
-        yield found
 
 
 def notification(key: str, name: str = "ObjectCreated:Put") -> str:

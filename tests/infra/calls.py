@@ -50,7 +50,7 @@ class Calls:
         """Read one request, which can still be read afterwards."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
-        self.by_function[self.running].update(_asked(environ, body))
+        self.by_function[self.running].update(asked(environ, body))
 
 
 @contextmanager
@@ -72,7 +72,8 @@ def noted_calls() -> Iterator[Calls]:
         yield calls
 
 
-def _asked(environ: dict[str, Any], body: bytes) -> set[Asked]:
+def asked(environ: dict[str, Any], body: bytes) -> set[Asked]:
+    """What one request asks for."""
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         service, _, operation = target.partition(".")

@@ -151,6 +151,13 @@ class Function:
         [line] = [each for each in status.splitlines() if each.startswith("VmHWM")]
         return int(line.split()[1]) // 1024
 
+    def cpu_ms(self) -> float:
+        """Its CPU time so far, user and system, of all of its threads."""
+        assert self.process is not None
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8")
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return 1000 * (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def log(self) -> str:
         """All that it wrote."""
         return self._log.read_text(encoding="utf-8")

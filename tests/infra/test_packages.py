@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from infra.package import SERVICES
-from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Call, Fault
-from shared.adapters.simulator.server import running_simulator
-from tests.handlers.aws_home import JOB, Cloud, cloud, load, moto_server, sqs_event
+from tests.bench.budgets import exceeded, sizes
+from tests.handlers.aws_home import JOB, Cloud, load, sqs_event
 from tests.infra.runtime_api import DIST, Function, TimedOut, running
 
 FUNCTIONS = ("Collect", "Intake", "Poll", "Reconcile", "Submit")
@@ -26,30 +25,11 @@ SDK = "pydantic_core"
 MAX_PAYLOAD = 6 * 1024 * 1024
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
-MOST_MB = {"Intake": 40}
-MOST_MB_WITH_THE_SDK = 110
-
-MOST_IMPORT_S = 0.5
-MOST_IDLE_MIB = 110
-
 pytestmark = pytest.mark.skipif(
     not (DIST / "python").exists(), reason="`make packages` has not been run"
 )
 
 Run = Callable[[str], Function]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
-
-
-@pytest.fixture
-def aws(endpoint: str) -> Iterator[Cloud]:
-    settings = SimulatorSettings(duration_s=0)
-    with running_simulator(settings=settings) as provider, cloud(endpoint, provider) as found:
-        yield found
 
 
 @pytest.fixture
@@ -70,8 +50,7 @@ def uploaded(aws: Cloud, documents: dict[str, bytes]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_package_holds_what_its_function_imports_and_little_else(name: str) -> None:
     package = DIST / "functions" / name
-    size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
-    assert size < MOST_MB.get(name, MOST_MB_WITH_THE_SDK) * 1_000_000
+    assert exceeded(name, sizes(name)) == []
     assert (package / "anthropic").exists() == (name != "Intake")
     handlers = {path.name for path in (package / "handlers").glob("*.py")}
     assert handlers == {"__init__.py", "events.py", f"{name.lower()}.py"}
@@ -95,7 +74,7 @@ def test_importing_a_function_is_quick_and_imports_no_sdk(name: str) -> None:
     done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=package)
     seconds, *imported = done.stdout.split()
     assert imported == ["False", "False"]
-    assert float(seconds) < MOST_IMPORT_S
+    assert exceeded(name, {"import_ms": 1000 * float(seconds)}) == []
 
 
 @pytest.mark.parametrize("name", TIMERS)
@@ -110,7 +89,7 @@ def test_a_timer_with_nothing_to_do_needs_no_sdk_and_is_quick_when_warm(
     assert warm.value == first.value
     assert warm.seconds < first.seconds
     assert not function.has_loaded(SDK)
-    assert function.peak_mib() < MOST_IDLE_MIB
+    assert exceeded(name, {"peak_mib": function.peak_mib()}) == []
 
 
 def test_documents_become_reports_from_packages_alone(run: Run, aws: Cloud) -> None:

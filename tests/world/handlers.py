@@ -18,7 +18,7 @@ from shared.app.publish import publish
 from shared.app.reconcile import reconcile
 from shared.app.sightings import is_document, sightings_of
 from shared.app.submit import submit
-from shared.app.uploads import Upload, take_upload
+from shared.app.uploads import Upload, take_together, take_upload
 from shared.domain.document import Sighting
 from shared.domain.ids import BatchId, JobName
 from shared.ports.blobs import BlobError
@@ -69,7 +69,16 @@ class Invocation:
 
     def intake(self, keys: list[str], failed: list[str]) -> None:
         """Take in each; those that failed come back."""
+        done: set[str] = set()
+        try:
+            together, done = take_together(self.deps, keys)
+        except (BlobError, StoreUnavailable) as error:
+            self.gate.tell("failed to take in together", *keys, fault=str(error))
+        else:
+            self.gate.tell("took in", *sorted(done), together)
         for key in keys:
+            if key in done:
+                continue
             try:
                 taken = take_upload(self.deps, Upload(key=key)).taken
             except (BlobError, StoreUnavailable) as error:
