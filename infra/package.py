@@ -9,6 +9,7 @@ import argparse
 import compileall
 import fcntl
 import hashlib
+import os
 import py_compile
 import shutil
 import subprocess
@@ -90,7 +91,16 @@ def _fill(target: Path, lock: Path, *, here: bool) -> None:
             _install(lock, begun, here=here)
             _compile(begun, begun, here=here)
             begun.rename(place)  # only a whole one has the name
-        shutil.copytree(place, target)
+        shutil.copytree(place, target, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> str:
+    """Thousands of files that nobody writes to again: a second name is enough, where it can be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
 
 
 def _install(lock: Path, target: Path, *, here: bool) -> None:
