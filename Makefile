@@ -61,7 +61,7 @@ packages: $(addprefix here-,$(FUNCTIONS)) ## Build each function for this machin
 	  --target dist/runtime -r infra/runtime.lock
 	$(PACKAGER) -c 'import sys; print(sys.executable)' > dist/python
 
-stack: $(VENV)/dev $(VENV)/ministack/done $(VENV)/sam/done ## Build the stack, deploy it into an AWS on this machine, and use it (5 to 8 minutes)
+stack: $(VENV)/dev $(VENV)/ministack/done $(VENV)/sam/done ## Build the stack, deploy it into an AWS on this machine, and use it (8 minutes)
 	PACKAGER=$(abspath $(VENV))/ministack/bin/python PACKAGE_FLAGS=--here SAM_CLI_TELEMETRY=0 \
 	  $(VENV)/sam/bin/sam build --build-dir dist/sam
 	DOCMILL_STACK_VENVS=$(abspath $(VENV)) $(BIN)/python -m pytest -q tests/stack
