@@ -9,18 +9,27 @@ OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 # Builds what is deployed; with Lambda's own Python 3.13 it is compiled as well.
 PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
 FUNCTIONS := Intake Submit Poll Collect Reconcile
+# Lambda's Python, also where pyenv has it and doesn't show it.
+WHICH := -c 'import sys; print(sys.executable)' 2>/dev/null
+PYTHON313 = $(shell python3.13 $(WHICH) || PYENV_VERSION=`pyenv latest 3.13 2>/dev/null` python3.13 $(WHICH))
 
-.PHONY: help run test simulate faults day check template bench bench-table races cost load budgets packages stack format lock clean
+.PHONY: help run test test313 simulate faults day check template bench bench-table races cost load budgets \
+  packages stack format lock clean
 
 help: ## What can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
 run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY)
 	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),,--simulate) || status=$$?; \
 	test $$status -le 1 || exit $$status
 
-test: $(VENV)/dev ## Run all tests
-	$(BIN)/python -m pytest -n auto -q
+test: $(VENV)/dev ## Run all tests, or those in TESTS
+	$(BIN)/python -m pytest -n auto -q $(TESTS)
+
+test313: ## The same on Python 3.13, Lambda's, where it is
+	@python="$(PYTHON313)"; if test -z "$$python"; then \
+	  echo "There is no Python 3.13 here, so nothing was tried on it."; \
+	else $(MAKE) test PYTHON="$$python" VENV=$(VENV)/3.13; fi
 
 simulate: $(VENV)/dev ## Whole worlds with every fault, SEEDS=10000 of them; SEED=7 tells the story of one
 	$(BIN)/python -m tests.world $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))

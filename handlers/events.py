@@ -60,6 +60,26 @@ def sqs_records(event: Mapping[str, Any]) -> list[Record]:
     ]
 
 
+def upload_records(event: Mapping[str, Any]) -> list[Record]:
+    """The records of an SQS event; an S3 notification with no queue around it is one without an id.
+
+    A person sends such a one. Raises MalformedEvent.
+    """
+    if _is_notification(event):
+        return [Record(message_id="", body=json.dumps(event))]
+    return sqs_records(event)
+
+
+def _is_notification(event: object) -> bool:
+    if not isinstance(event, Mapping):
+        return False
+    records = event.get("Records")
+    of_s3 = isinstance(records, list) and all(
+        isinstance(record, Mapping) and "s3" in record for record in records
+    )
+    return event.get("Event") == "s3:TestEvent" or (of_s3 and bool(records))
+
+
 def uploads(body: str) -> Iterator[Upload]:
     """What a message of the upload queue asks to be looked at: an S3 notification's keys, or the
     rest of an earlier look. Raises MalformedEvent.

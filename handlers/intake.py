@@ -10,8 +10,8 @@ from handlers.events import (
     Record,
     failed_items,
     left_message,
-    sqs_records,
     time_limit,
+    upload_records,
     uploads,
 )
 from shared.app.deps import Deps
@@ -23,7 +23,7 @@ from shared.wiring.aws import AwsHome, home
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Take in every upload named; messages that fail are brought back by SQS, the others not."""
-    return failed_items(asyncio.run(_take(home(), sqs_records(event), context)))
+    return failed_items(asyncio.run(_take(home(), upload_records(event), context)))
 
 
 async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[str]:
@@ -41,6 +41,8 @@ async def _take(aws: AwsHome, records: list[Record], context: Context) -> list[s
                     if done.left is not None:
                         aws.ask_to_go_on(left_message(done.left))
             except Exception:  # whatever it is: one message must not bring back all the others
+                if not record.message_id:
+                    raise  # no queue brings it back
                 failed.append(record.message_id)
                 aws.log.exception("record_failed", message_id=record.message_id)
     if ready:

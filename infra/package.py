@@ -7,6 +7,9 @@ they are for this machine instead, to try the package on it.
 
 import argparse
 import compileall
+import fcntl
+import hashlib
+import os
 import py_compile
 import shutil
 import subprocess
@@ -27,6 +30,7 @@ SERVICES = {
 }
 """What each function calls of AWS. botocore carries descriptions of 400 services, 25 MB."""
 
+KEPT = ROOT / "dist" / "installed"
 LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {"Intake": "intake.lock"}
 
 _LAPTOP = (
@@ -40,15 +44,20 @@ _NOT_CODE = ("bin", "boto3/data", "boto3/examples")
 def package(function: str, target: Path, *, here: bool = False) -> None:
     """Fill `target`, which is emptied first. Raises CalledProcessError when pip fails."""
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    _install(ROOT / "infra" / LOCKS[function], target, here=here)
+    _fill(target, ROOT / "infra" / LOCKS[function], here=here)
     for name in _NOT_CODE:
         shutil.rmtree(target / name, ignore_errors=True)
     for service in (target / "botocore" / "data").iterdir():
         if service.is_dir() and service.name not in SERVICES[function]:
             shutil.rmtree(service)
     copy_code(function, target)
-    _compile(target, here=here)
+    for name in ("handlers", "shared"):
+        _compile(target / name, target, here=here)
+    if not here and sys.version_info[:2] != PYTHON:
+        version = ".".join(map(str, PYTHON))
+        sys.stderr.write(
+            f"{target} isn't compiled, and starts slower: run this with Python {version}\n"
+        )
 
 
 def copy_code(function: str, target: Path) -> None:
@@ -63,6 +72,35 @@ def copy_code(function: str, target: Path) -> None:
         return [n for n in names if n == "__pycache__" or Path(folder, n) in left_out]
 
     shutil.copytree(ROOT / "shared", target / "shared", ignore=unwanted)
+
+
+def _fill(target: Path, lock: Path, *, here: bool) -> None:
+    """Copy what a lock file asks for, which is installed and compiled once for all functions.
+
+    They are built side by side: one installs, and the others wait.
+    """
+    version = sys.version if here else f"{PYTHON} {GLIBC_MINOR} {sys.version_info[:2]}"
+    name = hashlib.sha256(lock.read_bytes() + version.encode()).hexdigest()[:16]
+    place = KEPT / lock.stem / name
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / f"{lock.stem}.turn").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not place.exists():
+            shutil.rmtree(place.parent, ignore_errors=True)
+            begun = place.with_suffix(".begun")
+            _install(lock, begun, here=here)
+            _compile(begun, begun, here=here)
+            begun.rename(place)  # only a whole one has the name
+        shutil.copytree(place, target, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> str:
+    """Thousands of files that nobody writes to again: a second name is enough, where it can be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
 
 
 def _install(lock: Path, target: Path, *, here: bool) -> None:
@@ -80,19 +118,14 @@ def _install(lock: Path, target: Path, *, here: bool) -> None:
     )
 
 
-def _compile(target: Path, *, here: bool) -> None:
+def _compile(folder: Path, target: Path, *, here: bool) -> None:
     """Lambda can't keep what it compiles, so without this every cold start compiles anew."""
     if here or sys.version_info[:2] == PYTHON:
         compileall.compile_dir(
-            target,
+            folder,
             quiet=1,
             stripdir=str(target),
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-    else:
-        version = ".".join(map(str, PYTHON))
-        sys.stderr.write(
-            f"{target} isn't compiled, and starts slower: run this with Python {version}\n"
         )
 
 

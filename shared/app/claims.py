@@ -31,6 +31,9 @@ def claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
                 excluded.add(place)
                 continue
             swaps.append(claimed(document, batch.id, digest=plan.digests[place]))
-        for path in deps.store.swap_documents(swaps):
+        lost = deps.store.swap_documents(swaps)
+        for path in lost:
             excluded.add(places[path])
+        ours = (document for document in swaps if document.path not in lost)
+        deps.follow("documents_claimed", ours, batch=batch.id)
     return excluded

@@ -217,6 +217,8 @@ def _give_back_excluded(deps: Deps, reading: Reading) -> None:
         ]
         open_groups_of(deps.store, freed, now=deps.clock(), ready=True)
         held = deps.store.swap_documents(freed)
+        ours = (document for document in freed if document.path not in held)
+        deps.follow("documents_released", ours, batch=reading.batch.id)
 
 
 def _fail_missing(deps: Deps, reading: Reading, missing: list[int]) -> None:

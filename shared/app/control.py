@@ -108,8 +108,10 @@ def let_wait(deps: Deps, job: JobName, *wanted: Wanted) -> int:
         documents = [requeued(document, now=deps.clock()) for document in part]
         open_groups_of(deps.store, documents, now=deps.clock(), ready=True)
         mark_stale(deps.store, job)
-        count += len(documents) - len(deps.store.swap_documents(documents))
+        lost = deps.store.swap_documents(documents)
+        count += len(documents) - len(lost)
         mark_stale(deps.store, job)
+        deps.follow("documents_requeued", (each for each in documents if each.path not in lost))
     return count
 
 

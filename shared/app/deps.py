@@ -1,13 +1,13 @@
 """What the use cases are given: the ports, the policy, and everything that isn't a value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from shared.domain.catalog import Catalog
-from shared.domain.document import Failure
+from shared.domain.document import Document, Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
@@ -24,6 +24,19 @@ class Emit(Protocol):
 
 def say_nothing(event: str, /, **facts: object) -> None:
     """For callers that don't listen."""
+
+
+class Follow(Protocol):
+    """Tells which documents came to a step of their way: a past-tense verb, and its facts.
+
+    Each is named by its correlation id, which is made by whoever listens: making it costs time.
+    """
+
+    def __call__(self, step: str, documents: Iterable[Document], /, **facts: object) -> None: ...
+
+
+def follow_nobody(step: str, documents: Iterable[Document], /, **facts: object) -> None:
+    """For homes that keep no log."""
 
 
 class NoRecipe(Exception):
@@ -49,6 +62,7 @@ class Deps:
     spool_dir: Path
     policy: Policy
     emit: Emit = say_nothing
+    follow: Follow = follow_nobody
 
     def output_key(self, job: JobName, name: str) -> str:
         """Where a file of the job's output goes."""

@@ -59,7 +59,9 @@ def forget(deps: Deps, documents: Iterable[Document]) -> None:
     for part in slices(each for each in documents if each.status in _FREE):
         after = {document.path: source_gone(document) for document in part}
         mark_stale(deps.store, part[0].job)
-        deps.store.delete_documents([each for each in part if after[each.path] is None])
+        gone = [each for each in part if after[each.path] is None]
+        deps.store.delete_documents(gone)
+        deps.follow("documents_forgotten", gone)
         deps.store.swap_documents([each for each in after.values() if each is not None])
         mark_stale(deps.store, part[0].job)
 

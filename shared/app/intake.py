@@ -176,6 +176,11 @@ class _Intake:
         mark_stale(deps.store, self.job)
         lost = deps.store.swap_documents(list(writes.values()))
         mark_stale(deps.store, self.job)
+        deps.follow("documents_taken_in", _as_seen(writes, known, lost))
+        failed = [d for path, d in writes.items() if d.failure is not None and path not in lost]
+        for type_ in sorted({d.failure.type for d in failed if d.failure is not None}):
+            of_type = (d for d in failed if d.failure is not None and d.failure.type == type_)
+            deps.follow("documents_failed", of_type, type=type_)
         return lost
 
     def _is_anothers(self, before: Document, sighting: Sighting) -> bool:
@@ -203,6 +208,16 @@ class _Intake:
                 self._etags[source] = content.row.manifest_etag if content.row else ""
         etag = self._etags[source]
         return etag is not None and (content.row is None or content.row.manifest_etag == etag)
+
+
+def _as_seen(
+    writes: dict[str, Document], known: dict[str, Document], lost: set[str]
+) -> Iterator[Document]:
+    """The versions that were new, also those that wait for an older one to be finished."""
+    for path, after in writes.items():
+        before = known.get(path)
+        if path not in lost and (before is None or before.latest.etag != after.latest.etag):
+            yield replace(after, content=after.latest)
 
 
 def _own_name(sighting: Sighting) -> str:

@@ -28,6 +28,11 @@ from shared.domain.recipe import Recipe
 NO_REV = 0
 """In `Plan.revs`: the place isn't to be claimed."""
 
+_UNSENT = {
+    DocumentStatus.REPORTED: "documents_unchanged",
+    DocumentStatus.WAITING: "documents_released",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -187,16 +192,15 @@ def _settle_early(deps: Deps, documents: list[Document]) -> None:
     open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
     lost = deps.store.swap_documents(documents)
     mark_stale(deps.store, documents[0].job)
-    failures = [
-        document
-        for document in documents
-        if document.status is DocumentStatus.FAILED and document.path not in lost
-    ]
-    for document in failures:
-        if document.failure is not None:
+    written = [document for document in documents if document.path not in lost]
+    for document in written:
+        if document.status is DocumentStatus.FAILED and document.failure is not None:
             deps.emit(
                 "document_failed",
                 document=document.path,
+                correlation_id=document.correlation_id,
                 type=document.failure.type,
                 message=document.failure.message,
             )
+    for status, step in _UNSENT.items():
+        deps.follow(step, (document for document in written if document.status is status))

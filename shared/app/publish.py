@@ -104,9 +104,10 @@ class _Failures:
     def __iter__(self) -> Iterator[bytes]:
         self.count = 0
         if self._problem is not None:
-            yield render_failure(RECIPE_NAME, self._problem) + b"\n"
+            yield render_failure(RECIPE_NAME, self._problem, None) + b"\n"
         found = self._deps.store.failed(self._name)
         for document in still(self._deps, self._name, found, DocumentStatus.FAILED):
             if document.failure is not None:
                 self.count += 1
-                yield render_failure(document.path, document.failure) + b"\n"
+                line = render_failure(document.path, document.failure, document.correlation_id)
+                yield line + b"\n"

@@ -45,6 +45,7 @@ from shared.ports.blobs import BlobUnreadable
 _FLUSH_LINES = 250
 _FLUSH_BYTES = 2 << 20
 _TRIED_AGAIN = frozenset({"errored", "expired"})
+_STEPS = {Report: "documents_reported", Retry: "documents_retried"}
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):
@@ -233,6 +234,7 @@ class Reading:
                 document=path,
                 custom_id=self.members[each.place].custom_id,
                 batch=self.batch,
+                correlation_id=each.document.correlation_id,
                 cost=each.cost,
             )
             for path, each in judged.items()
@@ -302,14 +304,18 @@ def settle_documents(
     """
     todo = set(outcomes)
     while todo:
-        settled = [
-            _settled(deps, document, outcomes[path])
-            for path, document in known.items()
-            if path in todo and document.batch == batch.id
-        ]
+        held = [d for path, d in known.items() if path in todo and d.batch == batch.id]
+        settled = [_settled(deps, document, outcomes[document.path]) for document in held]
         waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
         open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
         todo = deps.store.swap_documents(settled)
+        for kind, step in _STEPS.items():
+            ended = (
+                document
+                for document in held
+                if document.path not in todo and isinstance(outcomes[document.path], kind)
+            )
+            deps.follow(step, ended, batch=batch.id)
         known = deps.store.documents(batch.job, todo) if todo else {}
 
 
@@ -324,6 +330,7 @@ def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
             deps.emit(
                 "document_failed",
                 document=document.path,
+                correlation_id=document.correlation_id,
                 type=failure.type,
                 message=failure.message,
             )

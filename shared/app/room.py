@@ -130,4 +130,6 @@ class Room:
         mark_stale(store, job)
         lost = store.swap_documents(documents)
         mark_stale(store, job)
+        written = (document for document in documents if document.path not in lost)
+        self._deps.follow("documents_failed", written, type=HELD)
         return len(documents) - len(lost)

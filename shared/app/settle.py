@@ -34,6 +34,7 @@ def settle(deps: Deps, batch: Batch) -> None:
             waiting = [d for d in freed if d.status is DocumentStatus.WAITING]
             open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
             paths = deps.store.swap_documents(freed)
+            _follow(deps, batch, held, freed, paths)
         else:
             put_off_settling(deps, batch)
             return
@@ -66,3 +67,17 @@ def _freed(
         failure = replace(batch.failure, custom_id=custom_id, attempts=tried)
         return failed(document, failure, now=now)
     return released(document, now=now, attempts=tried)
+
+
+def _follow(
+    deps: Deps, batch: Batch, held: list[Document], freed: list[Document], lost: set[str]
+) -> None:
+    """Tell what became of the versions that the batch held."""
+    ended = {
+        before.path
+        for before, after in zip(held, freed, strict=True)
+        if batch.status is BatchStatus.FAILING or after.status is DocumentStatus.FAILED
+    }
+    for step, is_end in (("documents_failed", True), ("documents_released", False)):
+        of_step = (d for d in held if d.path not in lost and (d.path in ended) is is_end)
+        deps.follow(step, of_step, batch=batch.id)

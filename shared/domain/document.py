@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from shared.domain.ids import BatchId, CustomId, JobName
+from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correlation_id
 from shared.domain.record import Record
 
 
@@ -139,6 +139,11 @@ class Document(Record, frozen=True, kw_only=True):
     def latest(self) -> Content:
         """The newest version that was seen."""
         return self.newer.content if self.newer else self.content
+
+    @property
+    def correlation_id(self) -> CorrelationId:
+        """The id of this version: another try has the same one, another version another."""
+        return correlation_id(self.job, self.path, self.content.etag)
 
     @property
     def stands_for_a_row(self) -> bool:

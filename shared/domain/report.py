@@ -8,7 +8,7 @@ import msgspec
 
 from shared.domain.batch import Batch
 from shared.domain.document import Failure
-from shared.domain.ids import CustomId
+from shared.domain.ids import CorrelationId, CustomId
 from shared.domain.outcome import Report
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
@@ -17,6 +17,7 @@ document: %b
 model: %b
 custom_id: %b
 batch: %b
+correlation_id: %b
 input_tokens: %d
 cache_write_tokens: %d
 cache_read_tokens: %d
@@ -39,7 +40,13 @@ direction of a line."""
 
 
 def render_report(
-    report: Report, *, document: str, custom_id: CustomId, batch: Batch, cost: Decimal | None
+    report: Report,
+    *,
+    document: str,
+    custom_id: CustomId,
+    batch: Batch,
+    correlation_id: CorrelationId,
+    cost: Decimal | None,
 ) -> bytes:
     """A report as a file: YAML front matter, then the model's text as it came.
 
@@ -52,6 +59,7 @@ def render_report(
         _yaml(report.model),
         _yaml(custom_id),
         _yaml(batch.provider_id),
+        _yaml(correlation_id),
         usage.input_tokens,
         usage.cache_creation_5m + usage.cache_creation_1h,
         usage.cache_read,
@@ -78,8 +86,8 @@ def plain(amount: Decimal) -> Decimal:
     return normal.quantize(Decimal(1)) if normal == normal.to_integral() else Decimal(f"{normal:f}")
 
 
-def render_failure(path: str, failure: Failure) -> bytes:
-    """One line of `failures.jsonl`, without its line end."""
+def render_failure(path: str, failure: Failure, correlation_id: CorrelationId | None) -> bytes:
+    """One line of `failures.jsonl`, without its line end. A missing recipe has no id."""
     return _ENCODE(
         {
             "path": path,
@@ -88,5 +96,6 @@ def render_failure(path: str, failure: Failure) -> bytes:
             "message": failure.message,
             "attempts": failure.attempts,
             "retryable": failure.retryable,
+            "correlation_id": correlation_id,
         }
     )

@@ -36,6 +36,7 @@ from shared.domain.recipe import MAX_RECIPE_CHARACTERS, Recipe, RecipeError, par
 from shared.ports.blobs import BlobNotFound, Blobs, BlobUnreadable
 from shared.wiring.ambient import new_batch_id, utc_now
 from shared.wiring.announced import AnnouncedReports
+from shared.wiring.followed import Followed
 from shared.wiring.guard import template_guard
 from shared.wiring.logs import configure_logs
 from shared.wiring.metrics import metric_line
@@ -99,28 +100,33 @@ class AwsHome:
         async with AnthropicApi(
             api_key=self._key.get, base_url=self.settings.base_url or None
         ) as api:
-            yield Deps(
-                documents=self.documents,
-                reports=self.reports,
-                store=self.store,
-                api=api,
-                recipe=JobRecipes(self.documents),
-                catalog=catalog(),
-                clock=utc_now,
-                new_batch_id=new_batch_id,
-                spool_dir=Path(tempfile.gettempdir()),
-                policy=Policy(
-                    poll_interval=self.settings.poll_interval,
-                    looks_per_minute=self.settings.looks_per_minute,
-                    doubt_grace=self.settings.doubt_grace,
-                    index_lag=_INDEX_LAG,
-                    max_results_bytes=_MAX_RESULTS_BYTES,
-                    max_batch_requests=self.settings.max_batch_requests,
-                    max_batch_bytes=self.settings.max_batch_bytes,
-                    reports_by_job=True,
-                ),
-                emit=self.tell,
-            )
+            followed = Followed(self.log)
+            try:
+                yield Deps(
+                    documents=self.documents,
+                    reports=self.reports,
+                    store=self.store,
+                    api=api,
+                    recipe=JobRecipes(self.documents),
+                    catalog=catalog(),
+                    clock=utc_now,
+                    new_batch_id=new_batch_id,
+                    spool_dir=Path(tempfile.gettempdir()),
+                    policy=Policy(
+                        poll_interval=self.settings.poll_interval,
+                        looks_per_minute=self.settings.looks_per_minute,
+                        doubt_grace=self.settings.doubt_grace,
+                        index_lag=_INDEX_LAG,
+                        max_results_bytes=_MAX_RESULTS_BYTES,
+                        max_batch_requests=self.settings.max_batch_requests,
+                        max_batch_bytes=self.settings.max_batch_bytes,
+                        reports_by_job=True,
+                    ),
+                    emit=self.tell,
+                    follow=followed,
+                )
+            finally:
+                followed.flush()
 
     def ask_to_collect(self, batches: tuple[BatchId, ...]) -> None:
         """Queue ended batches for the collect function."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.ids import BatchId, batch_id, custom_id, place_of
+from shared.domain.ids import BatchId, JobName, batch_id, correlation_id, custom_id, place_of
 
 BATCH = batch_id(123456789)
 
@@ -41,3 +41,26 @@ def test_a_batch_can_not_hold_more_than_its_places() -> None:
 
 def test_batch_ids_differ_when_their_numbers_do() -> None:
     assert len({batch_id(number) for number in range(5_000)}) == 5_000
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_a_correlation_id_can_be_searched_for(job: str, path: str, version: str) -> None:
+    made = correlation_id(JobName(job), path, version)
+    assert re.fullmatch("[a-z2-7]{12}", made)
+    assert made == correlation_id(JobName(job), path, version)
+
+
+def test_a_correlation_id_differs_by_job_path_and_version() -> None:
+    parts = ("a", "b", "ab", "")
+    made = {
+        correlation_id(JobName(job), path, version)
+        for job in parts
+        for path in parts
+        for version in parts
+    }
+    assert len(made) == len(parts) ** 3
+
+
+def test_the_correlation_ids_of_many_documents_differ() -> None:
+    job = JobName("project-analysis")
+    assert len({correlation_id(job, f"{n}.md", "e") for n in range(20_000)}) == 20_000

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from shared.domain.batch import BatchStatus
 from shared.domain.catalog import Usage
 from shared.domain.document import Failure
-from shared.domain.ids import CustomId, ProviderId
+from shared.domain.ids import CorrelationId, CustomId, ProviderId
 from shared.domain.outcome import Report
 from shared.domain.report import plain, render_failure, render_report
 from tests.domain.test_batch import batch
@@ -33,6 +33,7 @@ def rendered(
         document=document,
         custom_id=CustomId("nda-00000-k2m9x4q2w8ab"),
         batch=batch(BatchStatus.ENDED, provider_id=ProviderId("msgbatch_01X")),
+        correlation_id=CorrelationId("b3ymzqk5w7ea"),
         cost=cost,
     )
 
@@ -49,6 +50,7 @@ def test_a_report_says_where_it_comes_from_and_what_it_cost() -> None:
         "model": "claude-opus-4-6",
         "custom_id": "nda-00000-k2m9x4q2w8ab",
         "batch": "msgbatch_01X",
+        "correlation_id": "b3ymzqk5w7ea",
         "input_tokens": 16,
         "cache_write_tokens": 3,
         "cache_read_tokens": 0,
@@ -89,7 +91,7 @@ def test_a_failure_is_one_object_with_the_words_of_the_api() -> None:
         attempts=1,
         custom_id=CustomId("a-00000-k2m9x4q2w8ab"),
     )
-    line = render_failure("a.md", failure)
+    line = render_failure("a.md", failure, CorrelationId("b3ymzqk5w7ea"))
     assert b"\n" not in line
     assert json.loads(line) == {
         "path": "a.md",
@@ -98,6 +100,7 @@ def test_a_failure_is_one_object_with_the_words_of_the_api() -> None:
         "message": "prompt is too long\n",
         "attempts": 1,
         "retryable": False,
+        "correlation_id": "b3ymzqk5w7ea",
     }
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from handlers import collect, intake, poll, reconcile, submit
 from handlers.cli import commands
-from handlers.events import changed_keys, sqs_records
+from handlers.events import MalformedEvent, changed_keys, sqs_records, upload_records
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
 from shared.domain.document import DocumentStatus
@@ -150,7 +150,9 @@ def test_both_homes_make_equal_reports(
     for key in ("documents", "outcomes", "tokens", "cost_usd", "groups"):
         assert theirs[key] == ours[key]
     failures = [json.loads(line) for line in (out / "failures.jsonl").read_bytes().splitlines()]
-    assert aws.failures() == failures
+    for failure in (*failures, *(told := aws.failures())):
+        assert len(failure.pop("correlation_id")) == 12
+    assert told == failures
     assert status == bool(failures)
 
 
@@ -172,10 +174,10 @@ def run_on_laptop(folder: Path, out: Path) -> int:
 
 
 def comparable(report: bytes) -> list[bytes]:
-    """A report without what names the batch it came with."""
-    names = (b"custom_id: ", b"batch: ")
+    """A report without what names the batch it came with, and the version: etags differ."""
+    names = (b"custom_id: ", b"batch: ", b"correlation_id: ")
     lines = report.splitlines()
-    assert sum(line.startswith(names) for line in lines) == 2
+    assert sum(line.startswith(names) for line in lines) == 3
     return [line for line in lines if not line.startswith(names)]
 
 
@@ -190,13 +192,13 @@ def comparable(report: bytes) -> list[bytes]:
     ],
 )
 def test_real_payloads_are_taken_in(aws: Cloud, name: str) -> None:
+    """With the queue around them, as they come, and without it, as a person sends them."""
     event = load(name)
-    if not name.startswith("sqs-"):
-        event = wrapped(event)
-    keys = {key for record in sqs_records(event) for key in changed_keys(record.body)}
+    keys = {key for record in upload_records(event) for key in changed_keys(record.body)}
     aws.upload({key: key.encode() for key in keys})
 
-    assert intake.handler(event, aws.invocation) == {"batchItemFailures": []}
+    for form in [event] if name.startswith("sqs-") else [event, wrapped(event)]:
+        assert intake.handler(form, aws.invocation) == {"batchItemFailures": []}
 
     waiting = [d.path for g in home().store.groups() for d in home().store.waiting(g.job, g.name)]
     assert {f"{JOB}/{path}" for path in waiting} == keys
@@ -211,6 +213,32 @@ def wrapped(event: dict[str, Any]) -> dict[str, Any]:
 def test_an_event_for_an_object_that_is_gone_is_passed_over(aws: Cloud) -> None:
     assert intake.handler(load("sqs-s3-put.json"), aws.invocation) == {"batchItemFailures": []}
     assert list(home().store.groups()) == []
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EVENTS.glob("*.json")))
+def test_every_payload_is_taken_although_what_it_names_is_not_there(aws: Cloud, name: str) -> None:
+    """What README says comes of each on a stack that holds nothing."""
+    event = load(name)
+    if name == "scheduler-tick.json":
+        for timer in (submit, poll, reconcile):
+            assert not any(timer.handler(event, aws.invocation).values())
+        return
+    handler = collect.handler if name == "sqs-collect.json" else intake.handler
+    failed = [
+        item["itemIdentifier"] for item in handler(event, aws.invocation)["batchItemFailures"]
+    ]
+    poison = [event["Records"][0]["messageId"]] if name == "sqs-poison.json" else []
+    assert failed == poison
+    assert list(home().store.groups()) == []
+
+
+def test_a_notification_without_a_queue_that_fails_fails_where_lambda_sees_it(
+    aws: Cloud,
+) -> None:
+    event = load("s3-put.json")
+    event["Records"][0]["s3"]["object"]["key"] = ""
+    with pytest.raises(MalformedEvent):
+        intake.handler(event, aws.invocation)
 
 
 def test_a_poison_record_comes_back_and_the_others_are_taken(aws: Cloud) -> None:

@@ -18,6 +18,7 @@ from handlers.events import (
 )
 from shared.app.uploads import Upload
 from shared.domain.document import RowPlace
+from shared.domain.ids import BATCH_ID_ALPHABET
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -46,7 +47,9 @@ def test_the_test_event_of_s3_names_nothing() -> None:
 
 def test_a_collect_message_names_its_batch() -> None:
     record = sqs_records(load("sqs-collect.json"))[0]
-    assert len(batch_to_collect(record.body)) == 12
+    batch = batch_to_collect(record.body)
+    assert len(batch) == 12
+    assert set(batch) <= set(BATCH_ID_ALPHABET)
 
 
 @pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"])

@@ -52,10 +52,21 @@ _REF_IS_ARN = {"AWS::IAM::ManagedPolicy", "AWS::SNS::Topic", "AWS::SecretsManage
 
 
 class Stack:
-    """The template under given parameters; those left out have their defaults."""
+    """The template under given parameters; those left out have their defaults.
 
-    def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
+    `names` are those that resources got where it is deployed, by their logical ones.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        account: str = ACCOUNT,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         self._source = translated()
+        self._pseudo = _PSEUDO | {"AWS::AccountId": account}
+        self._names = names or {}
         declared = template()["Parameters"]
         self._values: dict[str, Any] = {
             name: [each for each in str(parameter["Default"]).split(",") if each]
@@ -73,10 +84,13 @@ class Stack:
     def arn(self, name: str) -> str:
         """A resource's ARN."""
         kind = self._source["Resources"][name]["Type"]
-        return _ARNS[kind].format(region=REGION, account=ACCOUNT, name=self.name(name))
+        account = self._pseudo["AWS::AccountId"]
+        return _ARNS[kind].format(region=REGION, account=account, name=self.name(name))
 
     def name(self, name: str) -> str:
-        """A resource's name: the one that the template gives it, or its logical one."""
+        """A resource's name: the one it got, else the one of the template, else its logical one."""
+        if name in self._names:
+            return self._names[name]
         resource = self._source["Resources"][name]
         given = resource["Properties"].get(_NAMES.get(resource["Type"], ""), name)
         return str(self._resolved(given))
@@ -129,8 +143,8 @@ class Stack:
     def _referred(self, name: str) -> Any:
         if name == "AWS::NoValue":
             return _NOTHING
-        if name in _PSEUDO:
-            return _PSEUDO[name]
+        if name in self._pseudo:
+            return self._pseudo[name]
         if name in self._values:
             return self._values[name]
         kind = self._source["Resources"][name]["Type"]

@@ -155,9 +155,17 @@ def test_a_function_that_outlives_its_time_is_ended_and_the_next_goes_on(
     time.sleep(2.1)  # it is due then
     aws.provider.simulator.faults.script.append(Fault(call=Call.RETRIEVE, delay_s=60))
     with pytest.raises(TimedOut):
-        poll({}, seconds=5)
+        poll({}, seconds=5, told=60)
     aws.provider.simulator.faults.script.clear()
     assert poll({}).value == {"checked": 1, "ended": 1}
+
+
+def test_a_timer_gives_up_a_call_that_would_outlive_its_time(run: Run, aws: Cloud) -> None:
+    run("Intake")(uploaded(aws, {"a.md": b"# A", "_READY": b""}))
+    assert run("Submit")({}).value["requests"] == 1
+    time.sleep(2.1)  # it is due then
+    aws.provider.simulator.faults.script.append(Fault(call=Call.RETRIEVE, delay_s=60))
+    assert run("Poll")({}, seconds=20).value == {"checked": 1, "ended": 0}
 
 
 def test_the_largest_payload_is_taken(run: Run) -> None:

@@ -101,13 +101,19 @@ class Ministack:
     def deploy(self, parameters: Mapping[str, object]) -> dict[str, str]:
         """`sam deploy` of what `sam build` made; the answer is the stack's outputs."""
         overrides = [f"{name}={value}" for name, value in parameters.items()]
+        self.sam(
+            *("deploy", "--no-confirm-changeset", "--config-file", ROOT / "samconfig.toml"),
+            *("--template-file", BUILT / "template.yaml", "--stack-name", STACK),
+            *("--parameter-overrides", *overrides),
+        )
+        self.mended()
+        [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+    def sam(self, *words: str | Path) -> str:
+        """What `sam` prints, called in the checkout as README says."""
         done = subprocess.run(
-            [
-                *(VENV / "sam" / "bin" / "sam", "deploy", "--no-confirm-changeset"),
-                *("--config-file", ROOT / "samconfig.toml"),
-                *("--template-file", BUILT / "template.yaml", "--stack-name", STACK),
-                *("--parameter-overrides", *overrides),
-            ],
+            [VENV / "sam" / "bin" / "sam", *words],
             env=self.environment | {"SAM_CLI_TELEMETRY": "0"},
             cwd=ROOT,
             capture_output=True,
@@ -115,9 +121,7 @@ class Ministack:
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        self.mended()
-        [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+        return done.stdout
 
     def mended(self) -> None:
         """A parameter of type Number reaches an event source mapping as text, and fails there."""

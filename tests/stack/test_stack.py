@@ -1,111 +1,42 @@
 """The stack as `sam build` and `sam deploy` make it, from upload to report: `make stack`."""
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from shared.adapters.simulator.core import SimulatorSettings
-from shared.adapters.simulator.server import Running, running_simulator
-from tests.stack.ministack import Ministack, ministack
+from tests.stack.deployed import RECIPE, Deployed
 
 JOB = "project-analysis"
 DOCUMENTS = 500
 GROUPS = 5
-PATIENCE_S = 420.0
-"""A round of every timer, and as much again: reconcile ticks every five minutes."""
-
-pytestmark = pytest.mark.skipif(
-    "DOCMILL_STACK_VENVS" not in os.environ, reason="takes minutes: `make stack` runs it"
-)
 
 
-@pytest.fixture
-def provider() -> Iterator[Running]:
-    with running_simulator(settings=SimulatorSettings(duration_s=5)) as running:
-        yield running
-
-
-@pytest.fixture
-def aws(tmp_path: Path) -> Iterator[Ministack]:
-    with ministack(tmp_path) as found:
-        yield found
-
-
-def until(condition: Callable[[], bool], aws: Ministack, what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, f"{what}\n{aws.log()[-6000:]}"
-        time.sleep(1)
-
-
-def waiting(aws: Ministack, name: str) -> int:
-    """Messages in a queue, seen or not."""
-    sqs = aws.client("sqs")
-    counts = sqs.get_queue_attributes(
-        QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"],
-        AttributeNames=[
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-        ],
-    )["Attributes"]
-    return sum(map(int, counts.values()))
-
-
-def keys(aws: Ministack, bucket: str) -> set[str]:
-    pages = aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return {found["Key"] for page in pages for found in page.get("Contents", ())}
-
-
-def read(aws: Ministack, bucket: str, key: str) -> Any:
-    with aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"] as body:
-        return json.loads(body.read())
-
-
-def test_500_documents_become_500_reports_through_a_restart_of_everything(
-    aws: Ministack, provider: Running
-) -> None:
-    out = aws.deploy(
-        {"ApiBaseUrl": provider.base_url, "PollIntervalSeconds": 10, "DoubtGraceSeconds": 1}
-    )
-    put_key = aws.client("secretsmanager").put_secret_value
-    put_key(SecretId=out["ApiKeySecretName"], SecretString="dummy")
-    told = listening(aws, out)
-    sqs, s3 = aws.client("sqs"), aws.client("s3")
-    uploads = sqs.get_queue_url(QueueName="docmill-uploads")["QueueUrl"]
-    sqs.set_queue_attributes(QueueUrl=uploads, Attributes={"VisibilityTimeout": "5"})
+def test_500_documents_become_500_reports_through_a_restart_of_everything(stack: Deployed) -> None:
+    """By the stack's own timers; reconcile's, which are five minutes apart, are made one."""
+    aws, sqs = stack.aws, stack.aws.client("sqs")
+    told = listening(stack)
+    every_minute(stack, "docmill-reconcile")
+    stack.hide("UploadQueue", 5)
 
     documents = {f"{n % GROUPS}/{n:03}.md": b"# Project %d\n" % n for n in range(DOCUMENTS)}
-    for path, data in documents.items():
-        s3.put_object(Bucket=out["InputBucketName"], Key=f"{JOB}/{path}", Body=data)
-    sqs.send_message(QueueUrl=uploads, MessageBody="poison")
-    sqs.send_message(QueueUrl=uploads, MessageBody=notification(f"{JOB}/0/000.md"))
-    until(lambda: waiting(aws, "docmill-uploads") == 0, aws, "uploads are left")
-    dead = out["UploadDeadLettersArn"].rpartition(":")[2]
-    assert waiting(aws, dead) == 1
+    sqs.send_message(QueueUrl=stack.queue("UploadQueue"), MessageBody="poison")
+    stack.upload(JOB, documents)
+    again = notification(f"{JOB}/0/000.md")
+    sqs.send_message(QueueUrl=stack.queue("UploadQueue"), MessageBody=again)
+    stack.until(lambda: stack.waiting("UploadQueue") == 0, "uploads are left")
+    assert stack.waiting("UploadDeadLetters") == 1
 
-    for group in range(GROUPS):
-        s3.put_object(Bucket=out["InputBucketName"], Key=f"{JOB}/{group}/_READY", Body=b"")
-    until(lambda: len(paid(provider)) == DOCUMENTS, aws, "not all were submitted")
+    stack.upload(JOB, {f"{group}/_READY": b"" for group in range(GROUPS)})
+    stack.until(lambda: len(stack.paid(JOB)) == DOCUMENTS, "not all were submitted")
     aws.restart()
     aws.mended()
 
-    reports = {f"{JOB}/{path}.md" for path in documents}
-    published = {f"{JOB}/summary.json", f"{JOB}/failures.jsonl"}
-
     def finished() -> bool:
-        if keys(aws, out["OutputBucketName"]) != reports | published:
-            return False
-        found = read(aws, out["OutputBucketName"], f"{JOB}/summary.json")
-        return bool(found["documents"]["reported"] == DOCUMENTS)
+        return bool(stack.summary(JOB).get("documents", {}).get("reported") == DOCUMENTS)
 
-    until(finished, aws, "reports are missing")
-    assert len(paid(provider)) == len(set(paid(provider))) == DOCUMENTS
-    assert waiting(aws, dead) == 1
+    stack.until(finished, "reports are missing")
+    assert stack.reports(JOB) == {f"{path}.md": 1 for path in documents}
+    assert len(stack.paid(JOB)) == len(set(stack.paid(JOB))) == DOCUMENTS
+    assert stack.waiting("UploadDeadLetters") == 1
     texts: list[str] = []
 
     def all_told() -> bool:
@@ -113,16 +44,52 @@ def test_500_documents_become_500_reports_through_a_restart_of_everything(
         texts.extend(json.loads(each["Body"])["Message"] for each in answer.get("Messages", ()))
         return len(set(texts)) >= GROUPS
 
-    until(all_told, aws, f"not all groups were told of: {texts}")
+    stack.until(all_told, f"not all groups were told of: {texts}")
     assert {text.strip('"') for text in texts} == {
         f"docmill docmill: group {group} of job {JOB} is finished: 100 reported, 0 failed"
         for group in range(GROUPS)
     }
 
 
-def paid(provider: Running) -> list[str]:
-    batches = list(provider.simulator.batches.values())
-    return [row.custom_id for batch in batches for row in batch.rows]
+def test_uploads_that_failed_are_reported_once_their_cause_is_gone_and_they_are_redriven(
+    stack: Deployed,
+) -> None:
+    """The cause is a function that doesn't find its table, as after a deployment gone wrong."""
+    job = "redriven"
+    stack.hide("UploadQueue", 1)
+    malformed = stack.waiting("UploadDeadLetters") or poison(stack)
+    variables = stack.configuration("Intake")["Environment"]["Variables"]
+    broken = variables | {"DOCMILL_TABLE": "no-such-table"}
+    stack.configure("Intake", Environment={"Variables": broken})
+    documents = {"_recipe.md": RECIPE, "a.md": b"# A", "b.md": b"# B"}
+    stack.upload(job, documents)
+    dead = len(documents) + malformed
+    stack.until(lambda: stack.waiting("UploadDeadLetters") == dead, "they don't end as dead")
+    assert stack.waiting("UploadQueue") == 0
+
+    stack.configure("Intake", Environment={"Variables": variables})
+    assert stack.redrive("UploadDeadLetters", "UploadQueue") == dead
+    stack.until(lambda: stack.waiting("UploadQueue") == 0, "the redriven are left")
+    assert stack.waiting("UploadDeadLetters") == malformed, "what nobody can read is dead again"
+    stack.upload(job, {"_READY": b""})
+    stack.until(lambda: len(stack.reports(job)) == 2, "no reports", meanwhile=["Poll"])
+    assert stack.reports(job) == {"a.md.md": 1, "b.md.md": 1}
+    assert len(stack.paid(job)) == 2
+
+
+def poison(stack: Deployed) -> int:
+    """A message that nobody can read, in the queue of dead letters."""
+    url = stack.queue("UploadQueue")
+    stack.aws.client("sqs").send_message(QueueUrl=url, MessageBody="poison")
+    stack.until(lambda: stack.waiting("UploadDeadLetters") == 1, "poison doesn't end as dead")
+    return 1
+
+
+def every_minute(stack: Deployed, name: str) -> None:
+    scheduler = stack.aws.client("scheduler")
+    schedule = scheduler.get_schedule(Name=name)
+    kept: dict[str, Any] = {key: schedule[key] for key in ("FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(Name=name, ScheduleExpression="rate(1 minute)", **kept)
 
 
 def notification(key: str) -> str:
@@ -131,13 +98,13 @@ def notification(key: str) -> str:
     return json.dumps({"Records": [record]})
 
 
-def listening(aws: Ministack, out: dict[str, str]) -> str:
+def listening(stack: Deployed) -> str:
     """A queue that gets what the topic tells."""
-    sqs = aws.client("sqs")
+    sqs = stack.aws.client("sqs")
     url: str = sqs.create_queue(QueueName="told")["QueueUrl"]
     asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    aws.client("sns").subscribe(
-        TopicArn=out["NotificationsTopicArn"],
+    stack.aws.client("sns").subscribe(
+        TopicArn=stack.out["NotificationsTopicArn"],
         Protocol="sqs",
         Endpoint=asked["Attributes"]["QueueArn"],
     )

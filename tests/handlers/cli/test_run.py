@@ -63,6 +63,7 @@ def test_every_document_has_its_report_and_a_row_its_own(
         "model",
         "custom_id",
         "batch",
+        "correlation_id",
         "input_tokens",
         "cache_write_tokens",
         "cache_read_tokens",
@@ -128,6 +129,7 @@ def test_some_failures_give_one_and_are_written_down_until_they_are_mended(
         "message",
         "attempts",
         "retryable",
+        "correlation_id",
     }
     (folder / "empty.txt").write_text("Not any more.\n")
     assert docmill(*command).status == 1
