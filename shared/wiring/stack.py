@@ -79,7 +79,10 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """boto3's client, closed with the stack."""
-        client = self.session.client(service, config=_PATIENT)
+        try:
+            client = self.session.client(service, config=_PATIENT)
+        except ValueError as error:  # an endpoint or a region that is no name of one
+            raise StackUnusable(f"AWS can't be asked: {error}") from error
         self._resources.callback(client.close)
         return client
 

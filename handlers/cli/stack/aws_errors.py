@@ -16,6 +16,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as NoConnection
+from botocore.parsers import ResponseParserError
 
 from handlers.cli.faults import Fault
 from handlers.cli.session import translated_errors
@@ -35,8 +36,13 @@ _UNKNOWN = frozenset(
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled"})
 _NO_BUCKET = frozenset({"NoSuchBucket"})
 _NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
-_DENIED_ACTION = re.compile(r"not authorized to perform: ([\w:]+)(?: on resource: ([^\s\"']+))?")
+_DENIED_ACTION = re.compile(r"not authorized to perform: ([\w:]+)(?: on resource: \"?([^\s\"']+))?")
 _BLOB_ANSWER = re.compile(r"^(s3://\S+?)(?:/.*)? can't be (\w+)(?: now)?: S3 answered (\d+) ?(\w*)")
+_S3_ACTIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "CopyObject": "s3:PutObject on the input bucket and s3:GetObject on the source",
+}
 _BLOB_ACTIONS = {"listed": "s3:ListBucket", "read": "s3:GetObject", "written": "s3:PutObject"}
 
 _LOG_IN = "log in again (`aws sso login`, or new keys)"
@@ -50,6 +56,11 @@ def translated(stack: str) -> Iterator[None]:
             yield
     except StackUnusable as error:
         raise Fault(str(error)) from None
+    except ResponseParserError:
+        raise Fault(
+            "what answered isn't AWS: a proxy, or a wrong AWS_ENDPOINT_URL? Run the same command "
+            "again once that is mended"
+        ) from None
     except (BotoCoreError, ClientError) as error:
         raise Fault(_said(error, stack)) from None
     except Fault as fault:
@@ -60,12 +71,12 @@ def translated(stack: str) -> Iterator[None]:
 def _better(fault: Fault, stack: str) -> Fault:
     error = fault.__context__
     cause = error.__cause__ if isinstance(error, BlobError | StoreUnavailable) else None
-    if isinstance(cause, ClientError) and (known := _known(cause, stack)):
-        return Fault(known)
-    if isinstance(cause, NoCredentialsError | PartialCredentialsError | SSOError):
-        return Fault(_said(cause, stack))
     found = _BLOB_ANSWER.match(fault.message)
-    if found is None:
+    if found is None or _DENIED_ACTION.search(str(cause)):
+        if isinstance(cause, ClientError):
+            return Fault(_known(cause, stack) or fault.message)
+        if isinstance(cause, NoCredentialsError | PartialCredentialsError | SSOError):
+            return Fault(_said(cause, stack))
         return fault
     bucket, done, status, code = found.groups()
     if code in _EXPIRED or code in _UNKNOWN:
@@ -109,7 +120,8 @@ def _known(error: ClientError, stack: str) -> str | None:
         if found := _DENIED_ACTION.search(message):
             where = f" on {found[2]}" if found[2] else ""
             return f"access denied: {found[1]}{where} is needed"
-        return f"access denied: permission for {error.operation_name} is needed ({code})"
+        action = _S3_ACTIONS.get(error.operation_name, f"permission for {error.operation_name}")
+        return f"access denied: {action} is needed"
     if code in _NO_BUCKET:
         return _no_bucket(error.response.get("Error", {}).get("BucketName", ""))
     if code in _NO_QUEUE:

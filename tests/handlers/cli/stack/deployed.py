@@ -61,6 +61,7 @@ def deployed(cloud: Cloud, endpoint: str, table: str) -> Iterator[Deployed]:
         cloud.sqs.set_queue_attributes(
             QueueUrl=queue, Attributes={"RedrivePolicy": json.dumps(policy)}
         )
+    cloud.sqs.purge_queue(QueueUrl=cloud.uploads)  # S3's test event
     cloud.s3.put_bucket_versioning(
         Bucket=cloud.input, VersioningConfiguration={"Status": "Enabled"}
     )

@@ -125,7 +125,7 @@ def in_between(
 ) -> None:
     """Do something once, right before a write that meets `when`."""
     plain = getattr(DynamoStore, method)
-    done = []
+    done: list[bool] = []
 
     def first_act(store: DynamoStore, record: Any, **how: Any) -> Any:
         if not done and when(record):

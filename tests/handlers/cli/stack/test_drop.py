@@ -1,11 +1,14 @@
 """Files of a person become documents of a stack."""
 
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from handlers.cli.stack import drop as dropping
+from handlers.cli.stack import sameness
 from shared.adapters import s3_blobs
 from tests.handlers.cli.stack.deployed import RECIPE, Deployed
 
@@ -112,26 +115,24 @@ def test_large_files_go_up_in_parts_and_are_known_again(stack: Deployed, tmp_pat
     assert (told["uploaded"], told["there"]) == (0, 1)
 
 
-def test_where_the_etag_says_nothing_the_sha256_does(stack: Deployed, tmp_path: Path) -> None:
-    """As under a KMS key: here, by parts of a size that nobody uses."""
+def test_where_the_etag_says_nothing_the_sha256_does(
+    stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under a KMS key: here no ETag is what it would be."""
     s3, place = stack.cloud.s3, {"Bucket": stack.cloud.input, "Key": "project-analysis/a.md"}
     (tmp_path / "a.md").write_text("# A")
-    s3.put_object(**place, Body=b"# A", ChecksumAlgorithm="SHA256", Metadata={"kept": "yes"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "handlers.cli.stack.drop.digests",
-            lambda pieces, size: _without_etags(pieces, size),
-        )
-        [told] = stack("drop", tmp_path / "a.md", "--json").events
+    plain = sameness.digests
+
+    def without_etags(pieces: Iterable[bytes], size: int) -> sameness.Digests:
+        return replace(plain(pieces, size), etags=frozenset())
+
+    monkeypatch.setattr(dropping, "digests", without_etags)
+    s3.put_object(**place, Body=b"# A", ChecksumAlgorithm="SHA256")
+    [told] = stack("drop", tmp_path / "a.md", "--json").events
     assert (told["uploaded"], told["there"]) == (0, 1)
-
-
-def _without_etags(pieces: object, size: int) -> object:
-    from dataclasses import replace
-
-    from handlers.cli.stack.sameness import digests
-
-    return replace(digests(pieces, size), etags=frozenset())  # type: ignore[arg-type]
+    s3.put_object(**place, Body=b"# B", ChecksumAlgorithm="SHA256")
+    [told] = stack("drop", tmp_path / "a.md", "--json").events
+    assert (told["uploaded"], told["there"]) == (1, 0)
 
 
 @pytest.mark.parametrize(
