@@ -9,6 +9,7 @@ import click
 
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.stack.opened import only_job, opened
+from handlers.cli.stack.redrive import waiting as waiting_messages
 from handlers.cli.stack.transfer import tell
 from handlers.cli.wording import counted, priced
 from shared.adapters.builtin import catalog
@@ -111,6 +112,7 @@ def cancel(
                 )
             sleep(_BETWEEN_S if wait else min(_BETWEEN_S, 1.0))
         failed = next(deps.store.failed(name), None) is not None
+        coming = waiting_messages(found, found.outputs.upload_queue)
     tell(
         f"{name}: {counted(waited, 'document')} canceled before they were submitted, "
         f"{counted(asked, 'batch')} asked to stop"
@@ -119,7 +121,8 @@ def cancel(
             "them end"
             if done.open
             else ""
-        ),
+        )
+        + (f"; {counted(coming, 'upload')} of any job not taken in yet" if coming else ""),
         event="canceled",
         facts={
             "stack": stack,
@@ -127,6 +130,7 @@ def cancel(
             "documents": waited,
             "batches": asked,
             "open_batches": done.open,
+            "uploads_waiting": coming,
         },
         as_json=as_json,
     )

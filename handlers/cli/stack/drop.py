@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import click
@@ -11,7 +11,7 @@ import click
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import Inputs, check_inputs
 from handlers.cli.options import recipe_in
-from handlers.cli.stack.listing import beside
+from handlers.cli.stack.listing import beside, between
 from handlers.cli.stack.local import Local, NamesOnly, check, files_of, folders_with_documents, walk
 from handlers.cli.stack.opened import named_job, opened
 from handlers.cli.stack.sameness import Digests, digests, kept_sha256
@@ -32,7 +32,8 @@ DEFAULT_JOB = "project-analysis"
 """As `run` without a recipe does."""
 
 _FEW = 2000
-"""So many are looked up one by one; for more, the bucket's listing is read along."""
+"""So many names are held at once; for more files, the bucket's listing is read along, and few files
+among more objects are looked up one by one."""
 
 _Pair = tuple[Local, Blob | None]
 
@@ -163,14 +164,15 @@ class _Drop:
     ) -> Iterator[_Pair]:
         """Each file with what lies in its place."""
         found = walk(self._blobs, given, group)
+        documents, ends = self.stack.documents, (self.key(first), self.key(last))
         if files > _FEW:
             yield from beside(
-                found,
-                self.stack.documents,
-                key=lambda each: self.key(each.path),
-                first=self.key(first),
-                last=self.key(last),
+                found, documents, key=lambda each: self.key(each.path), first=ends[0], last=ends[1]
             )
+            return
+        there = {blob.key: blob for blob in islice(between(documents, *ends), _FEW + 1)}
+        if len(there) <= _FEW:
+            yield from ((each, there.get(self.key(each.path))) for each in found)
             return
         for part in slices(found):
             with ThreadPoolExecutor(THREADS, thread_name_prefix="s3-look") as pool:

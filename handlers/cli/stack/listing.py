@@ -15,7 +15,7 @@ def beside(
 ) -> Iterator[tuple[T, Blob | None]]:
     """Each with the object of its key, None where there is none. Both come in the order of keys,
     so a page of each is all that is held. `first` and `last` bound the keys that are listed."""
-    listed = _between(blobs, first, last)
+    listed = between(blobs, first, last)
     there = next(listed, None)
     for each in found:
         wanted = key(each)
@@ -24,7 +24,7 @@ def beside(
         yield each, there if there is not None and there.key == wanted else None
 
 
-def _between(blobs: S3Blobs, first: str, last: str) -> Iterator[Blob]:
+def between(blobs: S3Blobs, first: str, last: str) -> Iterator[Blob]:
     """The objects from `first` to `last`, below the folder that both lie in."""
     same = next(
         (n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)

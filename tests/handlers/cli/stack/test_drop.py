@@ -102,6 +102,16 @@ def test_many_files_are_compared_with_a_listing_of_what_is_there(
     assert (told["uploaded"], told["there"]) == (0, 1)
 
 
+def test_few_files_among_many_objects_are_looked_up_one_by_one(
+    stack: Deployed, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stack("drop", folder, "--job", "review").status == 0
+    stack.cloud.upload({f"review/m{n:02}.md": b"# M" for n in range(12)})
+    monkeypatch.setattr(dropping, "_FEW", 9)
+    [told] = stack("drop", folder, "--job", "review", "--json").events
+    assert (told["uploaded"], told["there"]) == (0, 9)
+
+
 def test_large_files_go_up_in_parts_and_are_known_again(stack: Deployed, tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
     large.write_bytes(os.urandom(s3_blobs.PART_BYTES + 1000))
