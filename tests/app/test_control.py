@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,6 +22,7 @@ from shared.app.load import waiting
 from shared.app.poll import poll
 from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
+from shared.domain.document import Document
 from shared.domain.ids import JobName
 from shared.domain.recipe import parse_recipe
 from tests.app.home import JOB, RECIPE, Home
@@ -166,6 +168,24 @@ def test_beside_others_another_job_is_left_alone(home: Home) -> None:
     assert cancel_beside(home.deps, other) == Canceling(waited=0, asked=0, open=0)
     run(home)
     assert only(home, REPORTED)
+
+
+def test_beside_others_what_changes_in_the_middle_is_canceled_as_it_is_now(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(home, 3)
+    home.see()
+    plain = home.store.swap_documents
+
+    def changed_before(documents: Sequence[Document]) -> set[str]:
+        monkeypatch.undo()
+        home.write("d1.md", "# Another content")
+        home.see()
+        return plain(documents)
+
+    monkeypatch.setattr(home.store, "swap_documents", changed_before)
+    assert cancel_beside(home.deps, JOB).waited == 3
+    assert only(home, FAILED)
 
 
 def test_a_batch_in_doubt_keeps_a_cancel_from_its_end(home: Home) -> None:

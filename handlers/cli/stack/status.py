@@ -88,6 +88,7 @@ def status(stack: str, *, job: str | None, as_json: bool) -> int:
             raise Fault(f"the stack {stack} has no job {escaped(job)}; there: {listed}")
         shown = _published(found, wanted)
         now = _moment(found)
+        bucket = found.outputs.output_bucket
     status_code = max((each.exit_status for each in shown), default=LEFT_OPEN)
     if now.uploads or now.dead_uploads or now.dead_collects:
         status_code = LEFT_OPEN
@@ -95,7 +96,7 @@ def status(stack: str, *, job: str | None, as_json: bool) -> int:
         click.echo(json_line(_as_json(stack, shown, now, one=job is not None)))
         return status_code
     if len(shown) == 1:
-        _show_job(stack, shown[0], now)
+        _show_job(bucket, shown[0], now)
     else:
         _show_jobs(stack, shown, now)
     for line in _moment_lines(now):
@@ -142,11 +143,11 @@ def _moment(stack: Stack) -> Moment:
     )
 
 
-def _show_job(stack: str, found: Published, now: Moment) -> None:
+def _show_job(bucket: str, found: Published, now: Moment) -> None:
     for line in _job_lines(found, now):
         click.echo(escaped(line))
     if found.summary is not None:
-        out = f"{stack}, job {found.job}"
+        out = f"s3://{bucket}/{found.job}"
         pick(as_json=False).finish(found.summary, out=out, status=found.exit_status)
 
 
