@@ -37,6 +37,7 @@ _LAPTOP = (
     *("adapters/folder_blobs.py", "adapters/simulator", "adapters/simulator_api.py"),
     *("adapters/sqlite_file.py", "adapters/sqlite_store.py"),
     *("app/drive.py", "app/load.py", "wiring/laptop.py"),
+    *("domain/published.py", "wiring/stack.py"),
 )
 _NOT_CODE = ("bin", "boto3/data", "boto3/examples")
 

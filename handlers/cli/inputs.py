@@ -31,11 +31,10 @@ class Inputs:
         return beside[0] / RECIPE_NAME if beside else None
 
 
-def check_inputs(given: Sequence[str], out: Path) -> Inputs:
-    """Resolve the inputs. Raises Fault where one can't be used with this output."""
+def check_inputs(given: Sequence[str], out: Path | None = None) -> Inputs:
+    """Resolve the inputs. Raises Fault where one can't be used, or not with this output."""
     folders: list[Path] = []
     files: list[Path] = []
-    target = out.resolve()
     for text in given:
         shown = escaped(text)
         path = Path(text)
@@ -46,28 +45,28 @@ def check_inputs(given: Sequence[str], out: Path) -> Inputs:
         except (OSError, ValueError) as error:
             raise Fault(f"{shown} can't be read: {getattr(error, 'strerror', error)}") from None
         resolved = path.resolve()
-        if path.is_dir():
-            if target == resolved or target.is_relative_to(resolved):
-                raise Fault(
-                    f"the output {escaped(str(out))} lies inside the input {shown}, so reports "
-                    "would become documents; choose an --out outside it"
-                )
-            if resolved.is_relative_to(target):
-                raise Fault(
-                    f"the input {shown} lies inside the output {escaped(str(out))}; "
-                    "choose another --out"
-                )
-            folders.append(resolved)
-        elif path.is_file():
-            if resolved.is_relative_to(target):
-                raise Fault(
-                    f"the input {shown} lies inside the output {escaped(str(out))}, which holds "
-                    "reports; choose another --out"
-                )
-            files.append(resolved)
-        else:
+        is_folder = path.is_dir()
+        if not is_folder and not path.is_file():
             raise Fault(f"{shown} is neither a folder nor a regular file ({kind.st_mode:o})")
+        if out is not None:
+            _check_apart(shown, resolved, out, is_folder=is_folder)
+        (folders if is_folder else files).append(resolved)
     return Inputs(folders=tuple(dict.fromkeys(folders)), files=tuple(dict.fromkeys(files)))
+
+
+def _check_apart(shown: str, resolved: Path, out: Path, *, is_folder: bool) -> None:
+    """Raise Fault where the input lies in the output, or the output in it."""
+    target = out.resolve()
+    if is_folder and (target == resolved or target.is_relative_to(resolved)):
+        raise Fault(
+            f"the output {escaped(str(out))} lies inside the input {shown}, so reports "
+            "would become documents; choose an --out outside it"
+        )
+    if resolved.is_relative_to(target):
+        which = "; choose" if is_folder else ", which holds reports; choose"
+        raise Fault(
+            f"the input {shown} lies inside the output {escaped(str(out))}{which} another --out"
+        )
 
 
 def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:

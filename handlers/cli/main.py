@@ -12,6 +12,7 @@ from handlers.cli import recipes as recipe_commands
 from handlers.cli.faults import Fault
 from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
 from handlers.cli.session import LEFT_OPEN
+from handlers.cli.stack import commands as stack_commands
 from handlers.cli.status import status as show_status
 
 
@@ -33,7 +34,9 @@ def cli() -> None:
     """Turn folders of documents into reports, at the price of Anthropic's Message Batches."""
 
 
-_OUT = click.argument("out", type=click.Path(path_type=Path))
+_OUT = click.argument("out", required=False, type=click.Path(path_type=Path))
+_STACK = click.option("--stack", metavar="NAME", help="A stack on AWS, instead of OUT.")
+_JOB = click.option("--job", metavar="JOB", help="The job of the stack.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 _YES = click.option("--yes", is_flag=True, help="Don't ask before money is spent.")
 _RECIPE = click.option("--recipe", metavar="NAME|FILE", help="What to do with each document.")
@@ -116,6 +119,19 @@ def run(  # noqa: PLR0917 - click passes them by name
     )
 
 
+def _home(out: Path | None, stack: str | None, job: str | None) -> Path | str:
+    """Which of the two homes is meant: an output's folder, or a stack by its name."""
+    if stack is not None and out is None:
+        return stack
+    if stack is not None:
+        raise click.UsageError("name OUT or --stack, not both")
+    if job is not None:
+        raise click.UsageError("--job is for --stack: an output has one job")
+    if out is None:
+        raise click.UsageError("Missing argument 'OUT', or --stack NAME.")
+    return out
+
+
 @cli.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
@@ -141,30 +157,55 @@ def estimate(  # noqa: PLR0917 - click passes them by name
 
 @cli.command()
 @_OUT
+@_STACK
+@_JOB
 @_JSON
-def status(out: Path, as_json: bool) -> int:
-    """Show where the job in OUT stands."""
-    return show_status(out, as_json=as_json)
+def status(out: Path | None, stack: str | None, job: str | None, as_json: bool) -> int:
+    """Show where the job in OUT, or those of a stack, stand."""
+    home = _home(out, stack, job)
+    if isinstance(home, str):
+        return stack_commands.status(home, job=job, as_json=as_json)
+    return show_status(home, as_json=as_json)
 
 
 @cli.command()
 @_OUT
+@_STACK
+@_JOB
 @click.option("--all", "final", is_flag=True, help="Also what can't be expected to succeed.")
 @_NO_WAIT
 @_YES
 @_JSON
-def retry(out: Path, final: bool, no_wait: bool, yes: bool, as_json: bool) -> int:
-    """Try the failed documents in OUT again."""
-    return commands.retry(out, final=final, wait=not no_wait, yes=yes, as_json=as_json)
+def retry(  # noqa: PLR0917 - click passes them by name
+    out: Path | None,
+    stack: str | None,
+    job: str | None,
+    final: bool,
+    no_wait: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Try the failed documents in OUT, or of a stack, again."""
+    home = _home(out, stack, job)
+    if isinstance(home, str):
+        return stack_commands.retry(home, job=job, final=final, yes=yes, as_json=as_json)
+    return commands.retry(home, final=final, wait=not no_wait, yes=yes, as_json=as_json)
 
 
 @cli.command()
 @_OUT
+@_STACK
+@_JOB
 @_NO_WAIT
 @_JSON
-def cancel(out: Path, no_wait: bool, as_json: bool) -> int:
-    """Cancel the batches of OUT; what was finished before is collected."""
-    return commands.cancel(out, wait=not no_wait, as_json=as_json)
+def cancel(
+    out: Path | None, stack: str | None, job: str | None, no_wait: bool, as_json: bool
+) -> int:
+    """Cancel the batches of OUT, or of a stack; what was finished before is collected."""
+    home = _home(out, stack, job)
+    if isinstance(home, str):
+        return stack_commands.cancel(home, job=job, wait=not no_wait, as_json=as_json)
+    return commands.cancel(home, wait=not no_wait, as_json=as_json)
 
 
 @cli.group(invoke_without_command=True)
@@ -232,6 +273,10 @@ def simulate(
     commands.simulate(
         port=port, state=state, seed=seed, duration=duration, until_stdin_closes=until_stdin_closes
     )
+
+
+for each in stack_commands.COMMANDS:
+    cli.add_command(each)
 
 
 def main() -> None:

@@ -128,7 +128,7 @@ def _lines(found: Standing) -> list[str]:
         lines.append(found.not_begun)
     lines += [f"{s.value.replace('_', ' ')}: {count:,}" for s, count in summary.documents.items()]
     newest = sorted(summary.batches, key=lambda b: (b.status in LIVE, b.planned_at), reverse=True)
-    lines += [_batch_line(batch, found.now) for batch in newest[:_BATCHES]]
+    lines += [batch_line(batch, found.now) for batch in newest[:_BATCHES]]
     more = len(newest) - _BATCHES
     if more > 0:
         lines.append(f"… and {counted(more, 'more batch')}, see `docmill status --json`")
@@ -140,7 +140,8 @@ def _lines(found: Standing) -> list[str]:
     return lines
 
 
-def _batch_line(batch: Batch, now: datetime) -> str:
+def batch_line(batch: Batch, now: datetime) -> str:
+    """One batch in a line."""
     line = f"batch {batch.id} {batch.status.value}: {counted(batch.requests, 'request')}"
     if batch.provider_id:
         line += f", {batch.provider_id}"

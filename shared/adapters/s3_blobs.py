@@ -37,6 +37,7 @@ from shared.ports.blobs import (
 
 if TYPE_CHECKING:
     from obstore import GetOptions  # it has none at run time
+    from obstore.store import S3CredentialProvider
 
 T = TypeVar("T")
 
@@ -383,25 +384,42 @@ class S3Blobs:
         return BlobUnreadable(f"{shown} can't be {done}: {reason}")
 
 
-def s3_blobs(bucket: str, *, client: Any, endpoint: str | None = None, retries: int = 6) -> S3Blobs:
+def s3_blobs(
+    bucket: str,
+    *,
+    client: Any,
+    endpoint: str | None = None,
+    retries: int = 6,
+    credentials: "S3CredentialProvider | None" = None,
+) -> S3Blobs:
     """The bucket through boto3's `client` and the store of `obstore_of`."""
-    store = obstore_of(bucket, client=client, endpoint=endpoint, retries=retries)
+    store = obstore_of(
+        bucket, client=client, endpoint=endpoint, retries=retries, credentials=credentials
+    )
     return S3Blobs(bucket, client=client, store=store)
 
 
 def obstore_of(
-    bucket: str, *, client: Any, endpoint: str | None = None, retries: int = 6
+    bucket: str,
+    *,
+    client: Any,
+    endpoint: str | None = None,
+    retries: int = 6,
+    credentials: "S3CredentialProvider | None" = None,
 ) -> S3Store:
     """An obstore of the same endpoint and region as boto3's `client`.
 
     obstore takes its credentials from the environment or the role (Lambda, ECS, EC2), never from
-    `~/.aws`, and asks again `retries` times within a minute where S3 is busy or away.
+    `~/.aws`, unless `credentials` gives them: then a person puts documents there, and S3 keeps
+    their SHA-256 too. It asks again `retries` times within a minute where S3 is busy or away.
     """
     where = endpoint or client.meta.endpoint_url
     return S3Store(
         bucket,
         endpoint=where,
         region=client.meta.region_name,
+        config={} if credentials is None else {"checksum_algorithm": "SHA256"},
+        credential_provider=credentials,
         client_options={
             "allow_http": where.startswith("http://"),
             "connect_timeout": timedelta(seconds=5),

@@ -1,7 +1,8 @@
 """What a person asks of a job that exists: try failures again, or cancel."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.app.deps import Deps, NoRecipe
@@ -9,8 +10,15 @@ from shared.app.groups import mark_stale, open_groups_of
 from shared.app.pauses import ending_pause, pause_if_refused
 from shared.app.slices import slices
 from shared.app.submit import abandon
-from shared.domain.batch import BatchEvent, BatchStatus, after
-from shared.domain.document import REPORT_BLOCKED, Document, Failure, failed, requeued
+from shared.domain.batch import LIVE, Batch, BatchEvent, BatchStatus, after
+from shared.domain.document import (
+    REPORT_BLOCKED,
+    Document,
+    DocumentStatus,
+    Failure,
+    failed,
+    requeued,
+)
 from shared.domain.ids import BatchId, CustomId, JobName, place_of
 from shared.domain.policy import EVER
 from shared.domain.spend import HELD
@@ -126,41 +134,118 @@ async def cancel(deps: Deps, job: JobName) -> int:
     """Ask the provider to cancel the job's batches, and fail what isn't submitted yet.
 
     The answer is how many batches were asked for; what they finished all the same is collected
-    as usual. Batches in doubt are left to reconcile.
+    as usual. Batches in doubt are left to reconcile. Only for a home with a single process: plans
+    are given up whoever may hold them.
     """
     far = deps.clock() + EVER
-    for batch in deps.store.due(BatchStatus.PLANNED, now=far, limit=_MANY):
-        if batch.job == job:
-            abandon(deps, batch, "canceled before it was sent")
+    _give_up_plans(deps, job, due_by=far)
     fail_waiting(deps, job)
     asked = 0
-    for batch in deps.store.due(BatchStatus.IN_PROGRESS, now=far, limit=_MANY):
-        if batch.job != job or batch.provider_id is None:
+    for batch in _live(deps, job, BatchStatus.IN_PROGRESS):
+        wanted = _want_canceled(deps, batch)
+        if wanted is None or wanted.provider_id is None:
             continue
-        with suppress(StaleWrite):  # poll looked meanwhile: it is as good as asked for below
-            deps.store.swap_batch(after(batch, BatchEvent.CHECKED, cancel_wanted=True))
         if ending_pause(deps):
             continue  # the others would be refused too: poll asks for them once it can
         try:
-            await deps.api.cancel(batch.provider_id)
+            await deps.api.cancel(wanted.provider_id)
         except ApiError as error:
             deps.emit("cancel_failed", batch=batch.id, message=error.message)
             pause_if_refused(deps, error)
             continue
         asked += 1
-        deps.emit("batch_canceling", batch=batch.id, provider_id=batch.provider_id)
+        deps.emit("batch_canceling", batch=batch.id, provider_id=wanted.provider_id)
     return asked
 
 
-def fail_waiting(deps: Deps, job: JobName) -> None:
-    """End what waits as canceled, so that nothing more is submitted until `retry`."""
-    failure = Failure(type="canceled", message="canceled before it was submitted", retryable=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canceling:
+    """What one round of `cancel_beside` found: documents that waited, batches that are asked to
+    stop from now on, and batches that are still open, these among them."""
+
+    waited: int
+    asked: int
+    open: int
+
+
+def cancel_beside(deps: Deps, job: JobName) -> Canceling:
+    """One round of canceling a job that other processes submit, look at and collect meanwhile.
+
+    Nothing is taken from whoever holds it: a plan is given up only once its lease is over, as
+    its holder may be claiming documents for it; a batch that is being sent, or in doubt, comes out
+    of that by itself. So rounds are repeated until nothing is open. Poll asks the provider, and
+    looks at the batch at once for that.
+    """
+    _give_up_plans(deps, job, due_by=deps.clock())
+    waited = fail_waiting(deps, job)
+    asked = left = 0
+    for status in LIVE:
+        for batch in _live(deps, job, status):
+            left += 1
+            if status is BatchStatus.IN_PROGRESS and not batch.cancel_wanted:
+                asked += _want_canceled(deps, batch, next_at=deps.clock()) is not None
+    return Canceling(waited=waited, asked=asked, open=left)
+
+
+def _live(deps: Deps, job: JobName, status: BatchStatus) -> Iterator[Batch]:
+    found = deps.store.due(status, now=deps.clock() + EVER, limit=_MANY)
+    return (batch for batch in found if batch.job == job)
+
+
+def _give_up_plans(deps: Deps, job: JobName, *, due_by: datetime) -> None:
+    """Their documents fail at once, read from their rows: no index has to show them before."""
+    for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_MANY):
+        if batch.job != job:
+            continue
+        with suppress(StaleWrite):  # somebody sends it after all, or settles it
+            abandon(deps, batch, "canceled before it was sent")
+        for part in slices(deps.store.members(batch.id)):
+            known = deps.store.documents(job, [member.path for member in part])
+            _fail_canceled(deps, job, known.values())
+
+
+def _want_canceled(deps: Deps, batch: Batch, **changes: object) -> Batch | None:
+    """Have poll ask for its cancellation until that is taken; None if it isn't in progress by now.
+
+    Poll writes what it saw at any time: then this is decided anew, or the wish would be lost.
+    """
+    current: Batch | None = batch
+    while current is not None and current.status is BatchStatus.IN_PROGRESS:
+        if current.cancel_wanted:
+            return current
+        try:
+            return deps.store.swap_batch(
+                after(current, BatchEvent.CHECKED, cancel_wanted=True, **changes)
+            )
+        except StaleWrite:
+            current = deps.store.batch(batch.id)
+    return None
+
+
+def fail_waiting(deps: Deps, job: JobName) -> int:
+    """End what waits as canceled, so nothing more is submitted until `retry`; says how many."""
+    count = 0
     for group in list(deps.store.groups(job)):
         for part in slices(deps.store.waiting(job, group.name)):
-            mark_stale(deps.store, job)
-            deps.store.swap_documents(
-                [failed(document, failure, now=deps.clock()) for document in part]
-            )
+            count += _fail_canceled(deps, job, part)
+    return count
+
+
+def _fail_canceled(deps: Deps, job: JobName, documents: Iterable[Document]) -> int:
+    """Those of the documents that wait; one that somebody wrote meanwhile is looked at again."""
+    failure = Failure(type="canceled", message="canceled before it was submitted", retryable=True)
+    waiting = [each for each in documents if each.status is DocumentStatus.WAITING]
+    count = 0
+    while waiting:
+        mark_stale(deps.store, job)
+        lost = deps.store.swap_documents(
+            [failed(document, failure, now=deps.clock()) for document in waiting]
+        )
+        mark_stale(deps.store, job)
+        count += len(waiting) - len(lost)
+        known = deps.store.documents(job, lost)
+        waiting = [each for each in known.values() if each.status is DocumentStatus.WAITING]
+    return count
 
 
 def forget_unsent(deps: Deps, job: JobName, *, since: datetime) -> None:

@@ -50,7 +50,7 @@ _RETRIES = Config(
     connect_timeout=5,
     read_timeout=20,
 )
-_INDEX_LAG = timedelta(seconds=60)
+INDEX_LAG = timedelta(seconds=60)
 """DynamoDB gives no bound for how far an index may lag; it is usually well below a second."""
 _MAX_RESULTS_BYTES = 16_000_000_000
 """Results can't be read from their middle, so a function has to get through all of them before its
@@ -116,7 +116,7 @@ class AwsHome:
                         poll_interval=self.settings.poll_interval,
                         looks_per_minute=self.settings.looks_per_minute,
                         doubt_grace=self.settings.doubt_grace,
-                        index_lag=_INDEX_LAG,
+                        index_lag=INDEX_LAG,
                         max_results_bytes=_MAX_RESULTS_BYTES,
                         max_batch_requests=self.settings.max_batch_requests,
                         max_batch_bytes=self.settings.max_batch_bytes,

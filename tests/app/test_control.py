@@ -1,11 +1,14 @@
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from shared.adapters.builtin import catalog
 from shared.adapters.simulator.faults import Call
 from shared.app.control import (
+    Canceling,
     cancel,
+    cancel_beside,
     forget_unsent,
     let_wait,
     requeue,
@@ -16,7 +19,11 @@ from shared.app.control import (
 )
 from shared.app.drive import drive
 from shared.app.load import waiting
+from shared.app.poll import poll
 from shared.app.submit import submit
+from shared.domain.batch import BatchStatus
+from shared.domain.document import Document
+from shared.domain.ids import JobName
 from shared.domain.recipe import parse_recipe
 from tests.app.home import JOB, RECIPE, Home
 from tests.app.jobs import FAILED, REPORTED, fill, only, run
@@ -117,6 +124,76 @@ def test_cancel_ends_everything_and_retry_takes_it_up(home: Home) -> None:
     run(home)
     assert only(home, REPORTED)
     assert home.requested() == 20 + 23 - finished
+
+
+def test_beside_others_a_plan_is_given_up_once_nobody_holds_it(home: Home) -> None:
+    fill(home, 3)
+    home.see()
+    home.fault(Call.CREATE, status=429)
+    asyncio.run(submit(home.deps))
+    [batch] = home.batches(BatchStatus.PLANNED)
+    done = cancel_beside(home.deps, JOB)
+    assert (done.waited, done.asked, done.open) == (0, 0, 1), "its time hasn't come"
+    home.now = batch.next_at
+    done = cancel_beside(home.deps, JOB)
+    assert (done.asked, done.open) == (0, 0)
+    assert only(home, FAILED)
+    assert home.requested() == 0
+
+
+def test_beside_others_a_batch_in_progress_is_wanted_canceled_and_poll_asks(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    asyncio.run(submit(home.deps))
+    done = cancel_beside(home.deps, JOB)
+    assert (done.waited, done.asked, done.open) == (0, 1, 1)
+    assert home.simulator.calls[Call.CANCEL] == 0
+    again = cancel_beside(home.deps, JOB)
+    assert (again.asked, again.open) == (0, 1)
+    asyncio.run(poll(home.deps))
+    assert home.simulator.calls[Call.CANCEL] == 1
+    run(home)
+    done = cancel_beside(home.deps, JOB)
+    assert (done.waited, done.asked, done.open) == (0, 0, 0)
+
+
+def test_beside_others_another_job_is_left_alone(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    other = JobName("other")
+    asyncio.run(submit(home.deps))
+    assert cancel_beside(home.deps, other) == Canceling(waited=0, asked=0, open=0)
+    fill(home, 2, "more/")
+    home.see()
+    assert cancel_beside(home.deps, other) == Canceling(waited=0, asked=0, open=0)
+    run(home)
+    assert only(home, REPORTED)
+
+
+def test_beside_others_what_changes_in_the_middle_is_canceled_as_it_is_now(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(home, 3)
+    home.see()
+    plain = home.store.swap_documents
+
+    def changed_before(documents: Sequence[Document]) -> set[str]:
+        monkeypatch.undo()
+        home.write("d1.md", "# Another content")
+        home.see()
+        return plain(documents)
+
+    monkeypatch.setattr(home.store, "swap_documents", changed_before)
+    assert cancel_beside(home.deps, JOB).waited == 3
+    assert only(home, FAILED)
+
+
+def test_a_batch_in_doubt_keeps_a_cancel_from_its_end(home: Home) -> None:
+    fill(home, 2)
+    home.see()
+    home.lose_answer()
+    asyncio.run(submit(home.deps))
+    assert cancel_beside(home.deps, JOB).open == 1
 
 
 def test_what_would_wait_is_priced_as_it_is_once_it_waits_and_has_failed_until_then(

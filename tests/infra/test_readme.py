@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from shared.wiring.notices import NOTICES
+from shared.wiring.stack import OUTPUTS
 from tests.aws import template
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -41,6 +42,20 @@ def test_every_notice_is_listed() -> None:
 
 
 def test_outputs_that_are_named_are_there() -> None:
-    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "UploadDeadLettersArn"}
-    assert named | {"CollectDeadLettersArn"} <= template()["Outputs"].keys()
+    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "ApiKeySecretName"}
+    assert named <= template()["Outputs"].keys()
     assert all(name in README for name in named)
+
+
+def test_the_command_line_finds_a_stack_by_its_outputs() -> None:
+    outputs = template()["Outputs"]
+    values = {field: outputs[name]["Value"] for field, name in OUTPUTS.items()}
+    assert values == {
+        "input_bucket": {"Ref": "InputBucket"},
+        "output_bucket": {"Ref": "OutputBucket"},
+        "table": {"Ref": "Table"},
+        "upload_queue": {"Ref": "UploadQueue"},
+        "collect_queue": {"Ref": "CollectQueue"},
+        "upload_dead_letters": {"Ref": "UploadDeadLetters"},
+        "collect_dead_letters": {"Ref": "CollectDeadLetters"},
+    }

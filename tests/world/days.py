@@ -74,6 +74,7 @@ def happen(world: World) -> None:
         (0.1, partial(happens.unless_calm, Fault.TIME_LEAP, happens.leap)),
         (0.1, partial(happens.unless_calm, Fault.RETRY, happens.retry)),
         (0.1, partial(happens.unless_calm, Fault.CANCEL, happens.cancel)),
+        (0.1, partial(happens.unless_calm, Fault.CANCEL, happens.cancel_beside)),
         (0.1, partial(happens.unless_calm, Fault.OUTAGE, happens.outage)),
         (0.1, happens.stranger),
     ]

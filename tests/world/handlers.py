@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app.collect import Collected, collect
-from shared.app.control import cancel, requeue, requeue_unpaid
+from shared.app.control import cancel, cancel_beside, requeue, requeue_unpaid
 from shared.app.deps import Deps
 from shared.app.drive import AccessRefused, drive
 from shared.app.gone import forget_gone
@@ -116,6 +116,11 @@ class Invocation:
     def cancel(self, job: JobName) -> None:
         """A person cancels a job."""
         self.gate.tell("canceled", run_alone(cancel(self.deps, job)))
+
+    def cancel_beside(self, job: JobName) -> None:
+        """A round of canceling a job that functions work on."""
+        done = cancel_beside(self.deps, job)
+        self.gate.tell("canceled", done.waited, done.asked, done.open)
 
     def _ask(self, batches: tuple[BatchId, ...]) -> None:
         for batch in batches:

@@ -100,6 +100,14 @@ def cancel(world: World) -> None:
         world.alone = world.start("cancel", lambda invocation: invocation.cancel(job))
 
 
+def cancel_beside(world: World) -> None:
+    """A person cancels a job of a stack, whose functions go on meanwhile; one round of it."""
+    if len(world.runs) < AT_ONCE:
+        job = JobName(world.rng.choice(world.people.jobs))
+        world.weather.counts[Fault.CANCEL] += 1
+        world.start("cancel", lambda invocation: invocation.cancel_beside(job))
+
+
 def outage(world: World) -> None:
     """All processes die at once."""
     for run in list(world.runs):

@@ -1,0 +1,168 @@
+"""`docmill reports`: what the output bucket holds, listed, or fetched into a folder.
+
+A fetched file has the object's time, with a mark of its ETag in the fraction of the second, which
+S3 leaves zero: so what is there already shows without a state of its own, and without being read.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import click
+
+from handlers.cli.faults import Fault
+from handlers.cli.json_lines import json_line
+from handlers.cli.stack.opened import named_job, opened
+from handlers.cli.stack.transfer import Faults, Meter, meter, size, tell
+from handlers.cli.wording import counted
+from shared.adapters.folder_blobs import FolderBlobs
+from shared.adapters.s3_blobs import CHUNK_BYTES, S3Blobs
+from shared.app.publish import FAILURES, SUMMARY
+from shared.app.sightings import is_document
+from shared.app.slices import slices
+from shared.domain.names import REPORT_SUFFIX, escaped
+from shared.ports.blobs import Blob, BlobError, BlobStoreUnavailable, Unlisted
+
+_SECOND: Final = 1_000_000_000
+
+
+def list_reports(stack: str, *, job: str | None, as_json: bool) -> int:
+    """Print the path of every report, a line each."""
+    prefix = f"{named_job(job)}/" if job is not None else ""
+    with opened(stack) as found:
+        for blob in _published(found.reports, prefix):
+            path = blob.key.removeprefix(prefix)
+            name = path if job is not None else path.partition("/")[2]
+            if name in (SUMMARY, FAILURES):
+                continue
+            if as_json:
+                facts = {"path": path, "size": blob.size, "modified": blob.modified}
+                click.echo(json_line(facts))
+            else:
+                click.echo(escaped(path))
+    return 0
+
+
+@dataclass(slots=True)
+class _Fetched:
+    fetched: int = 0
+    bytes: int = 0
+    there: int = 0
+    left_out: Faults = field(default_factory=Faults)
+
+
+def fetch(stack: str, *, job: str | None, out: Path, as_json: bool) -> int:
+    """Fetch what is missing in `out`, or another; 1 where a file could not be written."""
+    prefix = f"{named_job(job)}/" if job is not None else ""
+    if out.exists() and not out.is_dir():
+        raise Fault(f"--out {out} is a file; name a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    done = _Fetched()
+    with opened(stack) as found:
+        target = _Folder(found.reports, out, prefix)
+        with meter("fetching", total=None, as_json=as_json) as shown:
+            for part in slices(_published(found.reports, prefix)):
+                target.fetch(part, done, shown)
+        bucket = found.outputs.output_bucket
+    if not done.fetched + done.there + done.left_out.count:
+        raise Fault(f"there are no reports below s3://{bucket}/{prefix} yet")
+    tell(
+        f"{counted(done.fetched, 'file')} fetched ({size(done.bytes)}), "
+        f"{done.there:,} there already; in {out}",
+        event="fetched",
+        facts={
+            "stack": stack,
+            "job": job,
+            "out": str(out),
+            "fetched": done.fetched,
+            "bytes": done.bytes,
+            "there": done.there,
+            "left_out": done.left_out.count,
+        },
+        as_json=as_json,
+    )
+    done.left_out.show()
+    return 1 if done.left_out.count else 0
+
+
+def _published(reports: S3Blobs, prefix: str) -> Iterator[Blob]:
+    """Reports, failures and summaries; not what docmill keeps aside, nor anybody's hidden files."""
+    for blob in reports.list(prefix):
+        if isinstance(blob, Unlisted):
+            raise Fault(blob.message)
+        name = blob.key.rpartition("/")[2]
+        published = name in (SUMMARY, FAILURES) or name.endswith(REPORT_SUFFIX)
+        if published and is_document(blob.key):
+            yield blob
+
+
+class _Folder:
+    """A folder that becomes like what lies below a prefix."""
+
+    def __init__(self, reports: S3Blobs, out: Path, prefix: str) -> None:
+        self._reports = reports
+        self._out = out
+        self._prefix = prefix
+        self._files = FolderBlobs(out)
+
+    def fetch(self, part: Sequence[Blob], done: _Fetched, shown: Meter) -> None:
+        """Fetch those that aren't there."""
+        wanted = [blob for blob in part if not self._is_there(blob)]
+        done.there += len(part) - len(wanted)
+        shown.advance(len(part) - len(wanted))
+        small = [blob for blob in wanted if blob.size <= CHUNK_BYTES]
+        contents = self._reports.read_many([blob.key for blob in small])
+        for blob, content in zip(small, contents, strict=True):
+            if isinstance(content, BlobStoreUnavailable):
+                raise content
+            self._take(blob, content if isinstance(content, BlobError) else (content,), done, shown)
+        for blob in wanted:
+            if blob.size > CHUNK_BYTES:
+                self._take(blob, self._reports.chunks(blob.key), done, shown)
+
+    def _take(
+        self,
+        blob: Blob,
+        pieces: BlobError | Sequence[bytes] | Iterator[bytes],
+        done: _Fetched,
+        shown: Meter,
+    ) -> None:
+        path = self._path(blob)
+        try:
+            if isinstance(pieces, BlobError):
+                raise pieces
+            self._files.write_stream(path, pieces)
+        except BlobStoreUnavailable:
+            raise
+        except BlobError as error:
+            done.left_out.add(error.message)
+            return
+        # Last: a process that is killed before this fetches the file anew.
+        stamp = _stamp(blob)
+        os.utime(self._out / path, ns=(stamp, stamp), follow_symlinks=False)
+        done.fetched += 1
+        done.bytes += blob.size
+        shown.advance(1, blob.size)
+
+    def _is_there(self, blob: Blob) -> bool:
+        try:
+            found = (self._out / self._path(blob)).lstat()
+        except (OSError, ValueError):
+            return False  # writing it says what is wrong
+        return found.st_size == blob.size and found.st_mtime_ns == _stamp(blob)
+
+    def _path(self, blob: Blob) -> str:
+        return blob.key.removeprefix(self._prefix)
+
+
+def _stamp(blob: Blob) -> int:
+    """The time of its file: that of the object, whose second is filled with a mark of its version.
+
+    An object that was replaced while it was fetched gets the older one's time, so it is fetched
+    anew by the next run.
+    """
+    mark = int.from_bytes(sha256(blob.etag.encode()).digest()[:8]) % _SECOND
+    return int(blob.modified.timestamp()) * _SECOND + mark
