@@ -74,7 +74,8 @@ def _agreed(
         found = waiting(deps, job, recipe, also=would_wait(deps, job, *wanted))
         if not found.load.documents:
             return True
-        guess = estimate(found.load, recipe, catalog(), at_most=found.at_most, report_tokens=None)
+        at_most = found.at_most(recipe, catalog())
+        guess = estimate(found.load, recipe, catalog(), at_most=at_most, report_tokens=None)
         nearest = catalog().nearest(recipe.model)
         text = priced(guess, recipe, simulated=False, so_far=False, nearest=nearest)
         click.echo(escaped(text), err=as_json)
