@@ -146,18 +146,14 @@ def test_an_environment_that_lacks_something_is_named_at_the_first_call(
 def test_a_function_that_outlives_its_time_is_ended_and_the_next_goes_on(
     run: Run, aws: Cloud
 ) -> None:
-    assert (
-        run("Intake")(uploaded(aws, {"a.md": b"# A", "_READY": b""})).value["batchItemFailures"]
-        == []
-    )
-    submit, poll = run("Submit"), run("Poll")
-    assert submit({}).value["requests"] == 1
-    time.sleep(2.1)  # it is due then
-    aws.provider.simulator.faults.script.append(Fault(call=Call.RETRIEVE, delay_s=60))
+    intake, submit = run("Intake"), run("Submit")
+    intake(uploaded(aws, {"a.md": b"# A", "_READY": b""}))
+    aws.provider.simulator.faults.script.append(Fault(call=Call.CREATE, delay_s=60))
     with pytest.raises(TimedOut):
-        poll({}, seconds=5, told=60)
+        submit({}, seconds=15)
     aws.provider.simulator.faults.script.clear()
-    assert poll({}).value == {"checked": 1, "ended": 1}
+    intake(uploaded(aws, {"b.md": b"# B", "_READY": b""}))
+    assert submit({}).value == {"batches": 1, "requests": 1, "in_doubt": 0, "refused": 0}
 
 
 def test_a_timer_gives_up_a_call_that_would_outlive_its_time(run: Run, aws: Cloud) -> None:
