@@ -318,4 +318,4 @@ def test_reading_ahead_is_bounded(blobs: S3Blobs, monkeypatch: pytest.MonkeyPatc
         assert len(asked) <= max(module.AHEAD, number + 1 + 6)
     assert len(asked) <= module.AHEAD + 1 + 6
     assert len(list(reader)) == len(names) - module.AHEAD - 1
-    assert asked == names
+    assert sorted(asked) == names, "each once; threads may ask out of turn"

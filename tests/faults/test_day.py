@@ -1,5 +1,6 @@
 """A day in fast motion, a twentieth of it; `make faults` does it whole."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 from shared.domain.polling import next_check
@@ -11,8 +12,10 @@ from tests.faults.scratch import scratch
 def test_of_5000_documents_in_a_day_where_two_in_a_hundred_things_fail_all_are_accounted_for() -> (
     None
 ):
-    with scratch() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
         day = Day(documents=5_000, groups=50, folder=folder, max_wait="6h")
+        stack.callback(day.store.close)
         day.run()
         print(table(day))  # noqa: T201 - shown when it fails, and by -s
         check(day)

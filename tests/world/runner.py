@@ -56,6 +56,8 @@ def lived(world: World) -> Result:
         except Exception:  # noqa: BLE001 - told with its seed, so that it can be replayed
             world.tell("world", "failed", traceback.format_exc())
             broken.append((world.seed, "the world itself works", traceback.format_exc(limit=-3)))
+        finally:
+            world.home.store.close()
     if world.broken is not None:
         broken.append((world.seed, world.broken.rule, world.broken.facts))
     mirror = world.stage.mirror
