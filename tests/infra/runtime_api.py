@@ -121,19 +121,14 @@ class Function:
         assert self._line.idle.wait(_START_S), self.log()
         self.init_s = time.monotonic() - began
 
-    def __call__(
-        self, event: object, *, seconds: float = 30.0, told: float | None = None
-    ) -> Answer:
-        """One invocation. Raises TimedOut when it isn't answered within `seconds`.
-
-        With `told` it is told of another time than it has.
-        """
+    def __call__(self, event: object, *, seconds: float = 30.0) -> Answer:
+        """One invocation. Raises TimedOut when it isn't answered within `seconds`."""
         if self.process is None or self.process.poll() is not None:
             self.start()
         self._calls += 1
         began = time.monotonic()
         body = json.dumps(event).encode()
-        deadline = time.time() + (seconds if told is None else told)
+        deadline = time.time() + seconds
         self._line.asked.put((f"request-{self._calls}", body, deadline))
         try:
             kind, answer = self._line.answers.get(timeout=seconds)
