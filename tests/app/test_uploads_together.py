@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from shared.adapters.folder_blobs import FolderBlobs
@@ -88,4 +89,4 @@ class Changing(FolderBlobs):
         if key != self.key:
             return blob
         self.looks += 1
-        return replace(blob, etag=f"version {self.looks}")
+        return msgspec.structs.replace(blob, etag=f"version {self.looks}")

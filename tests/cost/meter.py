@@ -21,6 +21,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from shared.adapters.dynamo_keys import Item
 from tests.infra.calls import asked
+from tests.moto_statements import parsed
 
 Units = dict[str, float]
 """How much of what is billed, by the price list's names."""
@@ -152,6 +153,10 @@ class Meter:
                 consistent = wanted["ConsistentRead"]
                 got = (self._got(key, consistent=consistent) for key in wanted["Keys"])
                 return {"table_read": sum(got)}
+            case "BatchExecuteStatement":
+                answers = json.loads(answer)["Responses"]
+                pairs = zip(said["Statements"], answers, strict=True)
+                return {"table_write": sum(self._executed(*pair) for pair in pairs)}
             case "Query":
                 return {"table_read": self._queried(said, json.loads(answer))}
         raise AssertionError(f"nobody knows what {operation} costs")
@@ -166,6 +171,16 @@ class Meter:
             self._items.pop(place, None)
         else:
             self._items[place] = after
+        return write_units(before, after)
+
+    def _executed(self, said: dict[str, Any], answer: dict[str, Any]) -> int:
+        statement = parsed(said)
+        assert statement is not None, said["Statement"]
+        place = _place(statement.key)
+        before = self._items.get(place)
+        if "Error" in answer:
+            return _units(item_bytes(before or {}), _WRITE)
+        after = self._items[place] = statement.after(before or {})
         return write_units(before, after)
 
     def _got(self, key: Item, *, consistent: bool) -> float:
