@@ -1,5 +1,7 @@
 """Claiming a batch's documents: from here on they are in no other."""
 
+import asyncio
+
 from shared.app.deps import Deps
 from shared.app.plan import NO_REV, Plan
 from shared.app.slices import slices
@@ -8,13 +10,14 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import DocumentStatus, claimed
 
 
-def claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
+async def claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
     """Claim each document as it was read; the places that couldn't be are the answer.
 
     Claiming what this batch holds already changes nothing, so a plan can be resumed.
     """
     excluded = Bitmap(bytes(plan.excluded))
     for part in slices(range(len(plan.members))):
+        await asyncio.sleep(0)  # as `in_turns` does
         places = {plan.members[place].path: place for place in part if place not in excluded}
         known = deps.store.documents(batch.job, places.keys())
         swaps = []

@@ -4,6 +4,7 @@ Nothing is claimed or sent here. A plan that was saved can be spooled once more 
 from its list.
 """
 
+import asyncio
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from shared.app.contents import read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.requests import Requests
-from shared.app.slices import SLICE, slices
+from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
@@ -66,7 +67,7 @@ class Full(Enum):
 FULL = Full.FULL
 
 
-def plan_batch(
+async def plan_batch(
     deps: Deps, group: Group, recipe: Recipe, spool: Spool, *, left: Decimal | None = None
 ) -> tuple[Batch, Plan] | Full | None:
     """Plan the group's next batch up to the limits of one; None when nothing is left to send.
@@ -84,7 +85,7 @@ def plan_batch(
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
-    for document, content in read_contents(deps, waiting, recipe):
+    async for document, content in in_turns(read_contents(deps, waiting, recipe)):
         name = custom_id(document.path, len(plan.members), batch_id)
         made = requests.make(document, content, name)
         if isinstance(made, Document):
@@ -137,12 +138,13 @@ def _most_bytes(deps: Deps, job: JobName) -> int:
     return min(least or deps.policy.max_batch_bytes, deps.policy.max_batch_bytes)
 
 
-def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
+async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
     """Spool a saved plan once more; what changed or went since is left out and given back."""
     plan = Plan(spool=spool)
     requests = Requests(deps, recipe)
     members = deps.store.members(batch.id)
     for part in slices(members):
+        await asyncio.sleep(0)  # as `in_turns` does
         known = deps.store.documents(batch.job, [member.path for member in part])
         usable = {
             path: document

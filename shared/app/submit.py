@@ -115,11 +115,12 @@ def _works(deps: Deps, until: datetime | None, *, take_over: bool) -> Iterator[_
     """What there is to do: plans first, so that their documents are claimed before groups are
     looked through."""
     room = Room(deps)
+    planning = asyncio.Lock()
     due_by = deps.clock() + (EVER if take_over else timedelta(0))
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
         yield partial(_resume, deps, batch, room)
     for group in list(deps.store.groups()):
-        yield partial(_submit_group, deps, group, room, until)
+        yield partial(_submit_group, deps, group, room, planning, until)
 
 
 def _stop(deps: Deps, until: datetime | None) -> bool:
@@ -127,7 +128,9 @@ def _stop(deps: Deps, until: datetime | None) -> bool:
     return late or current_pause(deps) is not None
 
 
-async def _submit_group(deps: Deps, group: Group, room: Room, until: datetime | None) -> Submitted:
+async def _submit_group(
+    deps: Deps, group: Group, room: Room, planning: asyncio.Lock, until: datetime | None
+) -> Submitted:
     done = Submitted()
     if group.next_at is not None and group.next_at > deps.clock():
         return done
@@ -143,21 +146,34 @@ async def _submit_group(deps: Deps, group: Group, room: Room, until: datetime | 
     with suppress(StaleWrite):  # somebody else submits this one
         while not _stop(deps, until):
             with Spool(deps.spool_dir) as spool:
-                left = room.left(group.job, recipe)
-                planned = plan_batch(deps, group, recipe, spool, left=left)
+                async with planning:  # one at a time: all plans of a job share what it may cost
+                    if _stop(deps, until):
+                        break
+                    planned = await _planned(deps, group, recipe, spool, room)
                 if planned is None:
-                    _close_if_empty(deps, group)
                     break
-                if isinstance(planned, Full):
-                    room.wait_or_hold(group, recipe)
-                    break
-                batch, plan = planned
-                if not room.takes(batch, recipe):  # somebody else planned at the same time
-                    room.give_back(batch)
-                    abandon(deps, batch, "max_cost is taken by another batch")
-                    break
-                done += await _send(deps, batch, plan)
+                done += await _send(deps, *planned)
     return done
+
+
+async def _planned(
+    deps: Deps, group: Group, recipe: Recipe, spool: Spool, room: Room
+) -> tuple[Batch, Plan] | None:
+    """The group's next batch; None when there is none to be sent now."""
+    left = room.left(group.job, recipe)
+    planned = await plan_batch(deps, group, recipe, spool, left=left)
+    if planned is None:
+        _close_if_empty(deps, group)
+        return None
+    if isinstance(planned, Full):
+        room.wait_or_hold(group, recipe)
+        return None
+    batch, _ = planned
+    if not room.takes(batch, recipe):  # somebody else planned at the same time
+        room.give_back(batch)
+        abandon(deps, batch, "max_cost is taken by another batch")
+        return None
+    return planned
 
 
 def _ripe(deps: Deps, group: Group, recipe: Recipe) -> bool:
@@ -201,7 +217,7 @@ async def _resume(deps: Deps, batch: Batch, room: Room) -> Submitted:
             abandon(deps, batch, "max_cost was lowered before it was sent")
             return Submitted()
         with Spool(deps.spool_dir) as spool:
-            return await _send(deps, batch, spool_again(deps, batch, recipe, spool))
+            return await _send(deps, batch, await spool_again(deps, batch, recipe, spool))
     return Submitted()
 
 
@@ -216,7 +232,7 @@ async def _send(deps: Deps, batch: Batch, plan: Plan) -> Submitted:
     except Unavailable as error:
         put_off(deps, batch, error, BatchEvent.TAKEN)
         return Submitted()
-    excluded = claim(deps, batch, plan)
+    excluded = await claim(deps, batch, plan)
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
         return Submitted()

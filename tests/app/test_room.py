@@ -143,7 +143,7 @@ def test_of_two_that_plan_at_the_same_time_one_notices(home: Home) -> None:
     both = [room.left(JOB, home.recipe) for room in (here, there)]
     for left, group in zip(both, groups, strict=True):
         with Spool(home.root) as spool:
-            planned = plan_batch(home.deps, group, home.recipe, spool, left=left)
+            planned = asyncio.run(plan_batch(home.deps, group, home.recipe, spool, left=left))
         assert not isinstance(planned, Full | None)
     first, second = home.batches()
     assert [here.takes(first, home.recipe), there.takes(second, home.recipe)] == [True, False]

@@ -239,3 +239,33 @@ def test_a_group_that_cannot_be_read_now_holds_up_no_other(home: Home) -> None:
     run(home)
     assert only(home, REPORTED)
     assert home.requested() == 6
+
+
+def test_an_upload_goes_on_while_another_group_is_planned(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(home, 1, "a/")
+    fill(home, 1000, "b/")
+    home.see()
+    read: list[str] = []
+    seen: list[int] = []
+    there = FolderBlobs.read
+
+    def counted(self: FolderBlobs, key: str) -> bytes:
+        read.append(key)
+        return there(self, key)
+
+    create = home.deps.api.create
+
+    async def slow(body: Body, *, betas: Sequence[str] = ()) -> ProviderBatch:
+        while len(read) < 1001 and len(seen) < 10_000:
+            seen.append(len(read))
+            await asyncio.sleep(0)
+        return await create(body, betas=betas)
+
+    monkeypatch.setattr(FolderBlobs, "read", counted)
+    monkeypatch.setattr(home.deps.api, "create", slow)
+    asyncio.run(submit(home.deps))
+    steps = [after - before for before, after in zip(seen, [*seen[1:], 1001], strict=True)]
+    assert max(steps) <= 256, "an upload that stands still is cut off, and in doubt"
+    assert home.requested() == 1001

@@ -111,10 +111,10 @@ def _measured(phase: str, count: int, *, one_by_one: bool) -> Figures:
     )
     claiming: list[float] = []
 
-    def timed(*args: Any) -> Any:
+    async def timed(*args: Any) -> Any:
         began = time.process_time()
         try:
-            return claims.claim(*args)
+            return await claims.claim(*args)
         finally:
             claiming.append(time.process_time() - began)
 
