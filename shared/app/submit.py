@@ -20,7 +20,7 @@ from shared.app.pauses import current_pause, declare_pause, lift_pause
 from shared.app.plan import Full, Plan, plan_batch, spool_again
 from shared.app.room import Room
 from shared.app.settle import settle
-from shared.app.spool import Spool
+from shared.app.spool import Spool, SpooledBody
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Failure
 from shared.domain.group import Group, Load, is_due, rested
@@ -113,12 +113,16 @@ async def _attempt(work: _Work, troubles: list[BlobStoreUnavailable]) -> Submitt
 
 def _works(deps: Deps, until: datetime | None, *, take_over: bool) -> Iterator[_Work]:
     """What there is to do: plans first, so that their documents are claimed before groups are
-    looked through."""
+    looked through.
+
+    Batches are planned and claimed one after the other, in this order, as plans of a job share its
+    documents and what it may cost; they are sent side by side.
+    """
     room = Room(deps)
     planning = asyncio.Lock()
     due_by = deps.clock() + (EVER if take_over else timedelta(0))
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
-        yield partial(_resume, deps, batch, room)
+        yield partial(_resume, deps, batch, room, planning)
     for group in list(deps.store.groups()):
         yield partial(_submit_group, deps, group, room, planning, until)
 
@@ -146,13 +150,15 @@ async def _submit_group(
     with suppress(StaleWrite):  # somebody else submits this one
         while not _stop(deps, until):
             with Spool(deps.spool_dir) as spool:
-                async with planning:  # one at a time: all plans of a job share what it may cost
+                async with planning:
                     if _stop(deps, until):
                         break
                     planned = await _planned(deps, group, recipe, spool, room)
-                if planned is None:
-                    break
-                done += await _send(deps, *planned)
+                    if planned is None:
+                        break
+                    intended = await _intended(deps, *planned)
+                if intended is not None:
+                    done += await _create(deps, *intended)
     return done
 
 
@@ -200,24 +206,29 @@ def _close_if_empty(deps: Deps, group: Group) -> None:
             deps.store.close_group(group)
 
 
-async def _resume(deps: Deps, batch: Batch, room: Room) -> Submitted:
+async def _resume(deps: Deps, batch: Batch, room: Room, planning: asyncio.Lock) -> Submitted:
     """Send a batch whose plan was saved earlier: it was put off, or its process died."""
     try:
         recipe: Recipe | None = deps.recipe(batch.job)
     except NoRecipe:
         recipe = None
-    with suppress(StaleWrite):  # somebody else brings this one on
-        lease = deps.clock() + deps.policy.lease
-        batch = deps.store.swap_batch(after(batch, BatchEvent.TAKEN, next_at=lease))
-        if recipe is None or recipe.fingerprint != batch.fingerprint:
-            abandon(deps, batch, "the recipe changed before it was sent")
-            return Submitted()
-        if room.is_over(batch.job, recipe):
-            room.give_back(batch)
-            abandon(deps, batch, "max_cost was lowered before it was sent")
-            return Submitted()
-        with Spool(deps.spool_dir) as spool:
-            return await _send(deps, batch, await spool_again(deps, batch, recipe, spool))
+    with suppress(StaleWrite), Spool(deps.spool_dir) as spool:  # somebody else brings this one on
+        async with planning:
+            if current_pause(deps) is not None:
+                return Submitted()
+            lease = deps.clock() + deps.policy.lease
+            batch = deps.store.swap_batch(after(batch, BatchEvent.TAKEN, next_at=lease))
+            if recipe is None or recipe.fingerprint != batch.fingerprint:
+                abandon(deps, batch, "the recipe changed before it was sent")
+                return Submitted()
+            if room.is_over(batch.job, recipe):
+                room.give_back(batch)
+                abandon(deps, batch, "max_cost was lowered before it was sent")
+                return Submitted()
+            plan = await spool_again(deps, batch, recipe, spool)
+            intended = await _intended(deps, batch, plan)
+        if intended is not None:
+            return await _create(deps, *intended)
     return Submitted()
 
 
@@ -226,16 +237,17 @@ def abandon(deps: Deps, batch: Batch, note: str) -> None:
     settle(deps, deps.store.swap_batch(after(batch, BatchEvent.ABANDONED, note=note)))
 
 
-async def _send(deps: Deps, batch: Batch, plan: Plan) -> Submitted:
+async def _intended(deps: Deps, batch: Batch, plan: Plan) -> tuple[Batch, SpooledBody] | None:
+    """Claim the batch's documents and save the intent to send it; None when it isn't sent now."""
     try:
         await deps.api.ready()
     except Unavailable as error:
         put_off(deps, batch, error, BatchEvent.TAKEN)
-        return Submitted()
+        return None
     excluded = await claim(deps, batch, plan)
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
-        return Submitted()
+        return None
     body = plan.spool.body(excluded)
     now = deps.clock()
     batch = deps.store.swap_batch(
@@ -255,6 +267,10 @@ async def _send(deps: Deps, batch: Batch, plan: Plan) -> Submitted:
         requests=batch.requests,
         bytes=batch.body_size,
     )
+    return batch, body
+
+
+async def _create(deps: Deps, batch: Batch, body: SpooledBody) -> Submitted:
     try:
         created = await deps.api.create(body, betas=batch.betas)
     except Refused as error:

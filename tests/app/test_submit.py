@@ -136,7 +136,8 @@ def test_groups_are_sent_side_by_side_and_after_a_pause_one_at_a_time(home: Home
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0)
+        for _ in range(50):  # longer than another takes to be planned
+            await asyncio.sleep(0)
         under_way -= 1
         return await create(body, betas=betas)
 
