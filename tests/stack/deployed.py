@@ -1,6 +1,8 @@
 """A stack that is deployed, and what its user sees of it and does with it."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ from shared.adapters.dynamo_store import DynamoStore
 from shared.adapters.simulator.server import Running
 from shared.domain.batch import LIVE, Batch
 from shared.domain.ids import JobName
-from tests.stack.ministack import STACK, Ministack
+from tests.stack.ministack import ROOT, STACK, Ministack
 
 RECIPE = b"""---
 model: claude-opus-4-6
@@ -46,6 +48,28 @@ class Deployed:
             each["LogicalResourceId"]: _name(each["PhysicalResourceId"])
             for each in answer["StackResources"]
         }
+
+    def docmill(self, *words: object) -> list[dict[str, Any]]:
+        """The command on this stack, as a process of its own: its events. Statuses 0 and 3 are
+        fine."""
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "handlers.cli.main",
+                *map(str, words),
+                "--stack",
+                STACK,
+                "--json",
+            ],
+            env=self.aws.environment | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert ended.returncode in (0, 3), ended.stderr
+        return [json.loads(line) for line in ended.stdout.splitlines()]
 
     # ---- documents and reports ----
 
@@ -108,23 +132,6 @@ class Deployed:
         """How long a message that is being worked on isn't seen by others, from now on."""
         hidden = {"VisibilityTimeout": str(seconds)}
         self.aws.client("sqs").set_queue_attributes(QueueUrl=self.queue(name), Attributes=hidden)
-
-    def redrive(self, dead: str, queue: str) -> int:
-        """Move what lies in a queue of dead letters back, as a person does where SQS can't.
-
-        MiniStack has no StartMessageMoveTask. Each is sent before it is deleted, so none is lost.
-        """
-        sqs = self.aws.client("sqs")
-        moved = 0
-        for _ in range(self.waiting(dead)):
-            answer = sqs.receive_message(QueueUrl=self.queue(dead), VisibilityTimeout=60)
-            for message in answer.get("Messages", ()):
-                sqs.send_message(QueueUrl=self.queue(queue), MessageBody=message["Body"])
-                sqs.delete_message(
-                    QueueUrl=self.queue(dead), ReceiptHandle=message["ReceiptHandle"]
-                )
-                moved += 1
-        return moved
 
     # ---- functions and state ----
 

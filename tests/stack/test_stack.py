@@ -68,7 +68,8 @@ def test_uploads_that_failed_are_reported_once_their_cause_is_gone_and_they_are_
     assert stack.waiting("UploadQueue") == 0
 
     stack.configure("Intake", Environment={"Variables": variables})
-    assert stack.redrive("UploadDeadLetters", "UploadQueue") == dead
+    [redriven] = stack.docmill("redrive")
+    assert redriven["uploads"] == dead
     stack.until(lambda: stack.waiting("UploadQueue") == 0, "the redriven are left")
     assert stack.waiting("UploadDeadLetters") == malformed, "what nobody can read is dead again"
     stack.upload(job, {"_READY": b""})
