@@ -28,6 +28,7 @@ from shared.ports.blobs import (
     BlobUnreadable,
     Unlisted,
     somebodys,
+    stat_each,
 )
 
 ETAG_HEX: Final = 32
@@ -148,6 +149,10 @@ class FolderBlobs:
             raise self._read_error(error, key) from error
         finally:
             os.close(file)
+
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        """See `Blobs.stat_many`. One after the other: a disk gains nothing from threads."""
+        return stat_each(self, keys)
 
     def exists(self, key: str) -> bool:
         """See `Blobs.exists`."""

@@ -205,6 +205,17 @@ class S3Blobs:
         speaker = self._speaker(key, "read")
         return self._asked(key, "read", lambda: speaker.head(key))
 
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        """See `Blobs.stat_many`."""
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="s3-look") as pool:
+            return list(pool.map(self._stat_or_error, keys))
+
+    def _stat_or_error(self, key: str) -> Blob | BlobError:
+        try:
+            return self.stat(key)
+        except BlobError as error:
+            return error
+
     def exists(self, key: str) -> bool:
         """See `Blobs.exists`."""
         try:

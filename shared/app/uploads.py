@@ -4,7 +4,7 @@ The event only says where to look: what is there now decides, so events may come
 of order, or for something that is gone.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ from shared.domain.ids import JobName
 from shared.domain.manifest import manifest_kind
 from shared.domain.names import InvalidName, check_job
 from shared.domain.recipe import Recipe
-from shared.ports.blobs import Blob, BlobError, BlobNotFound, Blobs
+from shared.ports.blobs import Blob, BlobNotFound, Blobs
 
 UNPLACED = JobName("_unplaced")
 """The job that objects outside any job fail in, so that somebody hears of them."""
@@ -62,12 +62,10 @@ def take_together(
     manifests, what is gone or can't be read, what was replaced meanwhile, what time is over for.
     """
     jobs: dict[JobName, dict[str, Blob]] = {}
-    for key in dict.fromkeys(keys):
-        if until is not None and deps.clock() >= until:
-            break
-        job = _job_of_document(key)
-        if job is not None and (blob := _seen(deps.documents, key)) is not None:
-            jobs.setdefault(job, {})[key] = blob
+    if until is None or deps.clock() < until:
+        of = {key: job for key in keys if (job := _job_of_document(key)) is not None}
+        for key, blob in _seen(deps.documents, list(of)).items():
+            jobs.setdefault(of[key], {})[key] = blob
     total = Taken()
     done: set[str] = set()
     for job, found in jobs.items():
@@ -83,10 +81,8 @@ def take_together(
                 )
             ),
         )
-        for key, blob in found.items():
-            now = _seen(deps.documents, key)
-            if now is not None and now.etag == blob.etag:
-                done.add(key)
+        now = _seen(deps.documents, list(found))
+        done |= {key for key in now if now[key].etag == found[key].etag}
     return total, done
 
 
@@ -104,12 +100,10 @@ def _job_of_document(key: str) -> JobName | None:
     return JobName(name)
 
 
-def _seen(blobs: Blobs, key: str) -> Blob | None:
-    """What lies there; None where that takes a closer look."""
-    try:
-        return blobs.stat(key)
-    except BlobError:
-        return None
+def _seen(blobs: Blobs, keys: Sequence[str]) -> dict[str, Blob]:
+    """What lies there, without what takes a closer look."""
+    found = zip(keys, blobs.stat_many(keys), strict=True)
+    return {key: blob for key, blob in found if isinstance(blob, Blob)}
 
 
 def take_upload(deps: Deps, upload: Upload, *, until: datetime | None = None) -> UploadTaken:

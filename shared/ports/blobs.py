@@ -63,6 +63,10 @@ class Blobs(Protocol):
     def stat(self, key: str) -> Blob:
         """Look at one blob. Raises BlobNotFound, BlobUnreadable or BlobStoreUnavailable."""
 
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        """What `stat` says of each, in the order asked for; several are looked at at once where
+        each takes its time."""
+
     def exists(self, key: str) -> bool:
         """Whether a blob is there. Raises BlobStoreUnavailable."""
 
@@ -100,6 +104,17 @@ class Blobs(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one blob; nothing happens when it isn't there."""
+
+
+def stat_each(blobs: Blobs, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+    """`stat_many`, one after the other."""
+    found: list[Blob | BlobError] = []
+    for key in keys:
+        try:
+            found.append(blobs.stat(key))
+        except BlobError as error:
+            found.append(error)
+    return found
 
 
 def somebodys(blobs: Blobs, key: str, ours: bytes) -> str | None:

@@ -41,6 +41,7 @@ from shared.wiring.guard import template_guard
 from shared.wiring.logs import configure_logs
 from shared.wiring.metrics import metric_line
 from shared.wiring.notices import NOTICES, Notices
+from shared.wiring.secret import read_key
 from shared.wiring.settings import Settings
 
 REQUIRED = ("DOCMILL_TABLE", "DOCMILL_INPUT_BUCKET", "DOCMILL_OUTPUT_BUCKET")
@@ -193,8 +194,7 @@ class AwsHome:
         if not self.settings.api_key_secret:
             return self.settings.api_key
         client = boto3.client("secretsmanager", config=_RETRIES)
-        answer: Mapping[str, str] = client.get_secret_value(SecretId=self.settings.api_key_secret)
-        return answer["SecretString"].strip()
+        return read_key(client, self.settings.api_key_secret)
 
 
 class JobRecipes:

@@ -27,7 +27,7 @@ _CORE_MB = 1769
 """A function of this memory has one core; https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 THREADS = 16
-"""Waits at a time: those of the table's and the bucket's adapters, but for intake's own looks."""
+"""Waits at a time: those of the table's and the bucket's adapters."""
 
 _FREE_DISK_MB = 512
 
@@ -120,7 +120,7 @@ def load_units(loads: Loads, *, documents: int) -> Units:
     total_units: Units = {}
     for name in FUNCTIONS:
         used = loads.of(name, "units", documents)
-        seconds = _cpu_s(name, documents) + _waited_s(name, loads.of(name, "waits", documents))
+        seconds = _cpu_s(name, documents) + _waited_s(loads.of(name, "waits", documents))
         add(used, _calls(name, used["lambda_request"], seconds))
         add(total_units, used, assumed()["publishes"] if name == "Reconcile" else 1)
     add(total_units, {"table_write": _checkpoints(documents)})
@@ -153,7 +153,7 @@ def month_units(load: Load) -> Units:
     for name, used in load.idle.items():
         if used.units:
             ticks = month["hours"] * 60 / declared["Parameters"][f"{name}Minutes"]["Default"]
-            seconds = used.cpu_s * slowdown(name) + _waited_s(name, used.waits)
+            seconds = used.cpu_s * slowdown(name) + _waited_s(used.waits)
             add(units, used.units, ticks)
             add(units, _calls(name, 1, seconds), ticks)
             add(units, {"tick": ticks})
@@ -187,12 +187,11 @@ def _cpu_s(name: str, documents: int) -> float:
     return core_ms / 1000 * slowdown(name)
 
 
-def _waited_s(name: str, waits: Mapping[str, float]) -> float:
+def _waited_s(waits: Mapping[str, float]) -> float:
     """How long its answers take to come, as if it did nothing meanwhile."""
     seconds = 0.0
     for kind, count in waits.items():
-        alone = kind == "other_ms" or (name == "Intake" and kind == "s3_read_ms")
-        seconds += count * assumed()[kind] / 1000 / (1 if alone else THREADS)
+        seconds += count * assumed()[kind] / 1000 / (1 if kind == "other_ms" else THREADS)
     return seconds
 
 

@@ -19,7 +19,7 @@ from shared.adapters.simulator.rows import Ending, result_line
 from shared.adapters.simulator_api import SimulatorApi
 from shared.domain.ids import ProviderId
 from shared.ports.batch_api import ApiError, Body, ProviderBatch
-from shared.ports.blobs import Blob, BlobError, BlobStoreUnavailable, Unlisted
+from shared.ports.blobs import Blob, BlobError, BlobStoreUnavailable, Unlisted, stat_each
 from shared.ports.store import Store, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ class MadeDocuments:
 
     def obstacle(self, key: str, *, ours: bytes = b"") -> str | None:
         return None
+
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        return stat_each(self, keys)
 
     def exists(self, key: str) -> bool:
         return True

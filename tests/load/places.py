@@ -161,6 +161,10 @@ class Bucket(MadeDocuments):
         self.clock.pass_ms(assumed()["s3_read_ms"] * self.clock.weight)
         return MadeDocuments.stat(self, key)
 
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        self.clock.pass_ms(assumed()["s3_read_ms"] * self.clock.weight * len(keys) / THREADS)
+        return [MadeDocuments.stat(self, key) for key in keys]
+
     def read_many(
         self, keys: Sequence[str], *, etags: Sequence[str] | None = None
     ) -> Iterator[bytes | BlobError]:

@@ -15,6 +15,7 @@ from shared.ports.blobs import (
     BlobUnreadable,
     Unlisted,
     somebodys,
+    stat_each,
 )
 from tests.world.gate import Gate
 from tests.world.weather import (
@@ -45,6 +46,9 @@ class MemoryBlobs:
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         found = sorted(key for key in self._held if key.startswith(prefix) and key > after)
         return iter([self._held[key][1] for key in found])
+
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        return stat_each(self, keys)
 
     def exists(self, key: str) -> bool:
         return key in self._held
@@ -128,6 +132,9 @@ class FaultyBlobs:
             prefix,
         )
         return iter(found)
+
+    def stat_many(self, keys: Sequence[str]) -> Sequence[Blob | BlobError]:
+        return stat_each(self, keys)
 
     def exists(self, key: str) -> bool:
         return self.gate.call(
