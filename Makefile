@@ -7,7 +7,7 @@ OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 
 .DEFAULT_GOAL := help
 # Builds what is deployed; with Lambda's own Python 3.13 it is compiled as well.
-PACKAGER ?= $(firstword $(shell command -v python3.13) $(PYTHON))
+PACKAGER ?= $(or $(PYTHON313),$(PYTHON))
 FUNCTIONS := Intake Submit Poll Collect Reconcile
 # Lambda's Python, also where pyenv has it and doesn't show it.
 WHICH := -c 'import sys; print(sys.executable)' 2>/dev/null

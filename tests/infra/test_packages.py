@@ -62,32 +62,27 @@ def test_a_package_holds_what_its_function_imports_and_little_else(name: str) ->
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_importing_a_function_is_quick_and_imports_no_sdk(name: str) -> None:
+def test_importing_a_function_imports_no_sdk(name: str) -> None:
+    """How long it takes is measured by `make budgets`."""
     python = (DIST / "python").read_text(encoding="utf-8").strip()
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); began = time.process_time();"
-        f"import handlers.{name.lower()};"
-        "print(time.process_time() - began, 'anthropic' in sys.modules, 'rich' in sys.modules)"
+        f"import sys; sys.path.insert(0, sys.argv[1]); import handlers.{name.lower()};"
+        "print('anthropic' in sys.modules, 'rich' in sys.modules)"
     )
     package = DIST / "functions" / name
     asked = [python, "-I", "-c", code, str(package)]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=package)
-    seconds, *imported = done.stdout.split()
-    assert imported == ["False", "False"]
-    assert exceeded(name, {"import_ms": 1000 * float(seconds)}) == []
+    assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("name", TIMERS)
-def test_a_timer_with_nothing_to_do_needs_no_sdk_and_is_quick_when_warm(
-    run: Run, name: str
-) -> None:
+def test_a_timer_with_nothing_to_do_needs_no_sdk(run: Run, name: str) -> None:
     function = run(name)
     first = function(load("scheduler-tick.json"))
     warm = function(load("scheduler-tick.json"))
     assert not first.error
     assert not any(first.value.values())
     assert warm.value == first.value
-    assert warm.seconds < first.seconds
     assert not function.has_loaded(SDK)
     assert exceeded(name, {"peak_mib": function.peak_mib()}) == []
 
