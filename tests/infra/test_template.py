@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from shared.wiring.metrics import METRICS, NAMESPACE
 from shared.wiring.notices import NOTICES, SOURCE
 from shared.wiring.settings import Settings
 from tests.aws import REGION, TEMPLATE, template
@@ -282,49 +281,6 @@ def test_the_table_can_be_restored(resources: Resources) -> None:
     assert table["Properties"]["SSESpecification"]["SSEEnabled"] is True
     restore = table["Properties"]["PointInTimeRecoverySpecification"]
     assert restore["PointInTimeRecoveryEnabled"] is True
-
-
-def test_every_function_has_alarms_for_errors_and_throttles_and_every_timer_for_silence(
-    resources: Resources,
-) -> None:
-    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
-    of_functions = {
-        (alarm["MetricName"], alarm["Dimensions"][0]["Value"])
-        for alarm in alarms
-        if alarm["Namespace"] == "AWS/Lambda"
-    }
-    wanted = {(metric, name) for metric in ("Errors", "Throttles") for name in FUNCTIONS}
-    assert of_functions == wanted | {("Invocations", name) for name in TIMERS}
-    for alarm in alarms:
-        assert alarm["AlarmActions"] == [f"arn:aws:sns:{REGION}:{ACCOUNT}:Notifications"]
-        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86400
-        silent = alarm["MetricName"] == "Invocations"
-        assert alarm["TreatMissingData"] == ("breaching" if silent else "notBreaching")
-
-
-def test_alarms_and_dashboard_speak_of_metrics_that_are_written(resources: Resources) -> None:
-    written = {name for metrics in METRICS.values() for name in metrics}
-    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
-    watched = [alarm for alarm in alarms if alarm["Namespace"] == NAMESPACE]
-    assert {alarm["MetricName"] for alarm in watched} <= written
-    for alarm in watched:
-        assert alarm["Dimensions"] == [{"Name": "Stack", "Value": "docmill"}]
-    shown = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"])
-    rows = [row for widget in shown["widgets"] for row in widget["properties"]["metrics"]]
-    last = ""
-    named_there = set()
-    for row in rows:
-        if row[0] not in {".", "..."}:
-            last = row[0]
-        if last == NAMESPACE:
-            named_there.add(row[1])
-    assert named_there <= written
-    assert written - named_there == {"NoticesFailed"}
-
-
-def test_an_alarm_for_spending_can_be_left_out() -> None:
-    assert "SpendAlarm" in Stack().resources
-    assert "SpendAlarm" not in Stack({"SpendAlarmUsd": 0}).resources
 
 
 def test_rules_wait_for_notices_that_are_told_and_every_one_but_collected_reaches_a_person(
