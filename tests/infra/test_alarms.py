@@ -125,6 +125,10 @@ def test_alarms_and_dashboard_speak_of_metrics_that_are_written(resources: Resou
     assert {alarm["MetricName"] for alarm in watched} <= written
     for alarm in watched:
         assert alarm["Dimensions"] == [{"Name": "Stack", "Value": "docmill"}]
+    assert resources["Dashboard"]["Properties"]["DashboardName"] == f"docmill-{REGION}", (
+        "of all regions"
+    )
+    assert "-${AWS::Region}" in template()["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"]
     shown = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"])
     rows = [row for widget in shown["widgets"] for row in widget["properties"]["metrics"]]
     last = ""

@@ -1,13 +1,16 @@
 """README says of the stack what the template says."""
 
 import re
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 from shared.wiring.notices import NOTICES
 from shared.wiring.stack import OUTPUTS
 from tests.aws import template
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def section(begin: str, end: str) -> str:
@@ -42,7 +45,7 @@ def test_every_notice_is_listed() -> None:
 
 
 def test_outputs_that_are_named_are_there() -> None:
-    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "ApiKeySecretName"}
+    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "ApiKeySecretArn"}
     assert named <= template()["Outputs"].keys()
     assert all(name in README for name in named)
 
@@ -59,3 +62,18 @@ def test_the_command_line_finds_a_stack_by_its_outputs() -> None:
         "upload_dead_letters": {"Ref": "UploadDeadLetters"},
         "collect_dead_letters": {"Ref": "CollectDeadLetters"},
     }
+
+
+def test_what_a_stack_is_deployed_with_is_no_change_to_a_file_of_the_project() -> None:
+    """Else `git pull` stops at what `sam deploy --guided` wrote into it."""
+    [made] = re.findall(r"^\$ cp samconfig.toml (\S+)", README, flags=re.MULTILINE)
+    deployed = re.findall(r"sam deploy[^\n`]*--config-file (\S+?)[\s`]", README)
+    assert len(deployed) == README.count("$ sam deploy") + README.count("&& sam deploy") == 2
+    assert set(deployed) == {made}
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert [each for each in ignored if fnmatch(f"/{made}", each)]
+    assert made != "samconfig.toml"
+    kept = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    theirs = {"parameter_overrides", "region", "profile", "s3_bucket", "s3_prefix"}
+    assert not theirs & kept["default"]["deploy"]["parameters"].keys()
+    assert kept["default"]["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
