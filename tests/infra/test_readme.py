@@ -5,6 +5,9 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import click
+
+from handlers.cli.main import cli
 from shared.wiring.notices import NOTICES
 from shared.wiring.stack import OUTPUTS
 from tests.aws import template
@@ -77,3 +80,15 @@ def test_what_a_stack_is_deployed_with_is_no_change_to_a_file_of_the_project() -
     theirs = {"parameter_overrides", "region", "profile", "s3_bucket", "s3_prefix"}
     assert not theirs & kept["default"]["deploy"]["parameters"].keys()
     assert kept["default"]["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
+
+
+def test_the_commands_of_a_first_job_are_those_of_the_command_line() -> None:
+    told = re.findall(r"docmill ([a-z][^#`\n]*)", section("### Deploy", "| parameter |"))
+    asked = [words.split() for words in told if words.split()[0] in cli.commands]
+    assert {"drop", "recipes", "reports", "status"} <= {words[0] for words in asked}
+    for words in asked:
+        command: click.Command = cli
+        while isinstance(command, click.Group) and words:
+            command = command.commands[words.pop(0)]
+        options = {name for option in command.params for name in option.opts}
+        assert {word for word in words if word.startswith("--")} <= options, (command.name, words)
