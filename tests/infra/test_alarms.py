@@ -1,10 +1,12 @@
 """Alarms and the dashboard: each looks at what is there, and can fire whatever the parameters."""
 
 import json
+import math
 from typing import Any
 
 import pytest
 
+from shared.domain.polling import backoff
 from shared.wiring.metrics import METRICS, NAMESPACE
 from tests.aws import REGION, template
 from tests.infra.resolved import ACCOUNT, EVERYTHING, Stack
@@ -101,8 +103,18 @@ def test_what_timers_tell_is_there_in_every_period(resources: Resources) -> None
     ages = TOLD_BY_RECONCILE - {"LiveBatches"}
     for alarm in alarms(resources, *ages):
         assert alarm["Period"] >= 2 * repeated_after_s(resources, "Reconcile")
+
+
+def test_a_pause_that_is_declared_again_and_again_is_seen_in_every_period(
+    resources: Resources,
+) -> None:
+    """That is at the first tick after the pause before it. A late tick may miss one hour."""
+    tick = repeated_after_s(resources, "Submit")
+    again = tick * math.ceil(backoff(100).total_seconds() / tick)
     [paused] = alarms(resources, "SubmittingPaused")
-    assert paused["Period"] >= repeated_after_s(resources, "Submit")
+    assert paused["Threshold"] == 1
+    assert paused["Period"] >= again
+    assert 2 <= paused["DatapointsToAlarm"] < paused["EvaluationPeriods"]
 
 
 def test_a_message_that_failed_twice_is_no_full_queue(stack: Stack, resources: Resources) -> None:
