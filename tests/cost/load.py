@@ -29,7 +29,7 @@ JOB = JobName("minutes")
 GROUPS = 10
 """Of a load; each becomes a batch, and a tenth of a million fills one."""
 
-_RECIPE = b"""---
+RECIPE = b"""---
 model: claude-opus-4-6
 max_tokens: 1000
 ---
@@ -153,7 +153,7 @@ def run(shapes: Sequence[tuple[int, int]], *, document_bytes: int) -> list[Load]
 
 def _load(aws: Cloud, functions: _Process, documents: int, *, size: int, per_call: int) -> Load:
     load = Load(documents=documents, calls=-(-documents // per_call))
-    aws.upload({f"{JOB}/_recipe.md": _RECIPE})
+    aws.upload({f"{JOB}/_recipe.md": RECIPE})
     _take_in(aws, functions, per_call)
     for name in ("Submit", "Poll", "Reconcile"):
         functions(name, {})  # the job's first summary, and the secret

@@ -14,6 +14,7 @@ from tests.cost.bill import (
     total,
     uploads_units,
 )
+from tests.cost.load import RECIPE
 
 README = TEMPLATE.parents[1] / "README.md"
 BEGIN, END = "<!-- cost: make cost WRITE=1 -->\n", "<!-- end of cost -->\n"
@@ -28,8 +29,9 @@ def rendered(loads: Loads) -> str:
     theirs = lines(uploads_units(documents))
     month = lines(month_units(loads.split))
     head = (
-        f"{documents:,} documents of {assumed()['document_bytes']:,} bytes, without the model "
-        f"({prices()['region']}, list prices as of {prices()['as_of']}, no free tier):"
+        f"{documents:,} documents of {assumed()['document_bytes']:,} bytes by a recipe of "
+        f"{len(RECIPE)}, without the model ({prices()['region']}, list prices {prices()['known']}, "
+        "no free tier):"
     )
     return "\n".join(
         [

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from shared.adapters.builtin import builtin_recipes
 from tests.cost.bill import (
     Loads,
     assumed,
@@ -16,6 +17,7 @@ from tests.cost.bill import (
     total,
     uploads_units,
 )
+from tests.cost.load import RECIPE
 from tests.cost.table import END, README, in_readme, rendered
 
 MOST_USD = 12
@@ -75,8 +77,17 @@ def test_what_has_no_price_is_not_passed_over() -> None:
         lines({"something": 1})
 
 
-def test_the_price_list_says_of_when_it_is_and_where_from() -> None:
-    assert prices()["as_of"]
+def test_the_readme_says_by_which_recipe_and_what_a_longer_one_adds() -> None:
+    told = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"by a recipe of {len(RECIPE)}, without the model" in in_readme()
+    text = builtin_recipes()["project-analysis"].encode()
+    sent = {"byte_out": 1_000_000 * (len(text) - len(RECIPE))}
+    [said] = re.findall(r"`project-analysis` (\d\.\d) dollars", told)
+    assert abs(total(lines(sent)) - Decimal(said)) <= Decimal("0.05")
+
+
+def test_the_price_list_says_how_it_is_known_and_where_to_check_it() -> None:
+    assert prices()["known"] in in_readme()
     assert prices()["region"]
     assert all(each["source"].startswith("https://aws.amazon.com/") for each in prices()["prices"])
     assert len({each["unit"] for each in prices()["prices"]}) == len(prices()["prices"])

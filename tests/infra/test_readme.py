@@ -1,13 +1,19 @@
 """README says of the stack what the template says."""
 
 import re
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
+import click
+
+from handlers.cli.main import cli
 from shared.wiring.notices import NOTICES
 from shared.wiring.stack import OUTPUTS
 from tests.aws import template
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def section(begin: str, end: str) -> str:
@@ -42,7 +48,7 @@ def test_every_notice_is_listed() -> None:
 
 
 def test_outputs_that_are_named_are_there() -> None:
-    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "ApiKeySecretName"}
+    named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "ApiKeySecretArn"}
     assert named <= template()["Outputs"].keys()
     assert all(name in README for name in named)
 
@@ -59,3 +65,30 @@ def test_the_command_line_finds_a_stack_by_its_outputs() -> None:
         "upload_dead_letters": {"Ref": "UploadDeadLetters"},
         "collect_dead_letters": {"Ref": "CollectDeadLetters"},
     }
+
+
+def test_what_a_stack_is_deployed_with_is_no_change_to_a_file_of_the_project() -> None:
+    """Else `git pull` stops at what `sam deploy --guided` wrote into it."""
+    [made] = re.findall(r"^\$ cp samconfig.toml (\S+)", README, flags=re.MULTILINE)
+    deployed = re.findall(r"sam deploy[^\n`]*--config-file (\S+?)[\s`]", README)
+    assert len(deployed) == README.count("$ sam deploy") + README.count("&& sam deploy") == 2
+    assert set(deployed) == {made}
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert [each for each in ignored if fnmatch(f"/{made}", each)]
+    assert made != "samconfig.toml"
+    kept = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    theirs = {"parameter_overrides", "region", "profile", "s3_bucket", "s3_prefix"}
+    assert not theirs & kept["default"]["deploy"]["parameters"].keys()
+    assert kept["default"]["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
+
+
+def test_the_commands_of_a_first_job_are_those_of_the_command_line() -> None:
+    told = re.findall(r"docmill ([a-z][^#`\n]*)", section("### Deploy", "| parameter |"))
+    asked = [words.split() for words in told if words.split()[0] in cli.commands]
+    assert {"drop", "recipes", "reports", "status"} <= {words[0] for words in asked}
+    for words in asked:
+        command: click.Command = cli
+        while isinstance(command, click.Group) and words:
+            command = command.commands[words.pop(0)]
+        options = {name for option in command.params for name in option.opts}
+        assert {word for word in words if word.startswith("--")} <= options, (command.name, words)

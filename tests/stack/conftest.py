@@ -28,6 +28,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         }
         out = aws.deploy(parameters)
         aws.client("secretsmanager").put_secret_value(
-            SecretId=out["ApiKeySecretName"], SecretString="dummy"
+            SecretId=out["ApiKeySecretArn"], SecretString="dummy"
         )
         yield Deployed(aws=aws, provider=provider, parameters=parameters, out=out)
