@@ -145,7 +145,7 @@ class _Standing:
             told.append(f"no summary of {which} yet")
         if self.open:
             told.append(f"{self.waiting:,} waiting, {self.in_batch:,} in batches")
-        return f"{'; '.join(told)}: reports may take up to a day, see `docmill status`"
+        return f"{'; '.join(told)}: reports may take up to a day, see `docmill status --stack`"
 
 
 def _jobs(stack: Stack, job: str | None) -> list[JobName]:
@@ -183,9 +183,9 @@ class _Folder:
         """Fetch those that aren't there."""
         self._out.mkdir(parents=True, exist_ok=True)
         for blob in part:
-            job = JobName(blob.key.partition("/")[0])
-            if not self.jobs or self.jobs[-1] != job:
-                self.jobs.append(job)
+            job, in_job, _ = blob.key.partition("/")
+            if job and in_job and job not in self.jobs[-1:]:
+                self.jobs.append(JobName(job))
         wanted = [blob for blob in part if not self._is_there(blob)]
         done.there += len(part) - len(wanted)
         shown.advance(len(part) - len(wanted))

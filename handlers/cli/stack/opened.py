@@ -36,7 +36,7 @@ def named_job(name: str) -> JobName:
 def filled_job(name: str) -> JobName:
     """The job that an option names to put documents into. Raises Fault."""
     job = named_job(name)
-    # Lower case: as the names below the output, for who fetches it into a folder.
+    # In any case: what is fetched may go to a file system that doesn't tell them apart.
     if job == UNPLACED or job.casefold() in RESERVED or not is_document(job):
         raise Fault(f"--job: docmill keeps the name {escaped(job)} for itself; choose another")
     return job

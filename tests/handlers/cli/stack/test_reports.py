@@ -130,10 +130,11 @@ def test_no_name_leads_out_of_the_folder(published: Deployed, tmp_path: Path) ->
     (out / "two").symlink_to(tmp_path / "elsewhere")
     put(published, "one/../../../up.md", b"hostile")
     put(published, "one//absolute.md", b"hostile")
+    put(published, "in no job.md", b"somebody's")
     done = published("reports", "fetch", "--out", out)
     assert done.status == 1
     assert done.err.count("docmill: ") == 4
-    assert set(files(out)) == {key for key in FILES if key.startswith("one/")}
+    assert set(files(out)) == {key for key in FILES if key.startswith("one/")} | {"in no job.md"}
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert not (tmp_path.parent / "up.md").exists()
 
