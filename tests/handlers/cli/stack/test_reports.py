@@ -131,8 +131,9 @@ def test_no_name_leads_out_of_the_folder(published: Deployed, tmp_path: Path) ->
     put(published, "one/../../../up.md", b"hostile")
     put(published, "one//absolute.md", b"hostile")
     put(published, "in no job.md", b"somebody's")
-    done = published("reports", "fetch", "--out", out)
+    done = published("reports", "fetch", "--out", out, "--json")
     assert done.status == 1
+    assert done.events[0]["jobs_without_summary"] == 0
     assert done.err.count("docmill: ") == 4
     assert set(files(out)) == {key for key in FILES if key.startswith("one/")} | {"in no job.md"}
     assert list((tmp_path / "elsewhere").iterdir()) == []
