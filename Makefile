@@ -13,7 +13,7 @@ FUNCTIONS := Intake Submit Poll Collect Reconcile
 WHICH := -c 'import sys; print(sys.executable)' 2>/dev/null
 PYTHON313 = $(shell python3.13 $(WHICH) || PYENV_VERSION=`pyenv latest 3.13 2>/dev/null` python3.13 $(WHICH))
 
-.PHONY: help run test test313 simulate faults day check template bench bench-table races cost load budgets \
+.PHONY: help run test test313 simulate faults day check template bench bench-table bench-listings races cost load budgets \
   packages stack format lock clean
 
 help: ## What can be made
@@ -62,6 +62,9 @@ bench: $(VENV)/dev ## Time a run against the plain SDK loop
 
 bench-table: $(VENV)/dev $(VENV)/ministack/done ## What a document costs the table and the processor, of DOCUMENTS=5000
 	$(BIN)/python -m tests.bench.table --documents $(or $(DOCUMENTS),5000)
+
+bench-listings: $(VENV)/dev ## Have drop and backfill compare KEYS=1000000 with what is there, in less than 100 MB
+	$(BIN)/python -m tests.bench.listings --keys $(or $(KEYS),1000000)
 
 cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into README.md
 	$(BIN)/python -m tests.cost $(if $(WRITE),--write)

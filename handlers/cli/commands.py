@@ -19,7 +19,7 @@ from handlers.cli.memory import (
     with_limit,
 )
 from handlers.cli.options import NO_LIMIT, Options, load_recipe, parse, settings_for
-from handlers.cli.process import RESUME, OutputLost
+from handlers.cli.process import RESUME, OutputLost, on_leaving
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
 from handlers.cli.wording import NOTE, priced
 from shared.adapters.builtin import catalog
@@ -152,6 +152,7 @@ def _perform(
     work: Callable[[Session], Awaitable[int]],
 ) -> int:
     """Do `work`, which answers with the exit status, on the output."""
+    on_leaving(RESUME)
     try:
         with session(
             out, as_json=as_json, asked=asked, begin=lambda found: _announce(found, as_json)

@@ -47,7 +47,26 @@ class Display(Protocol):
     def finish(self, summary: Summary, *, out: str, status: int) -> None: ...
 
 
-class Lines:
+class _Unheld:
+    """What only writes: nothing is begun, ended or in a question's way."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        return None
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Nothing to pause."""
+        return nullcontext()
+
+
+class Lines(_Unheld):
     """Plain lines, for logs and pipes."""
 
     def __init__(
@@ -64,17 +83,6 @@ class Lines:
         self._telling = Telling()
         self._told = ""
         self._told_at = self._started
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        return None
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Write the event's sentence."""
@@ -103,10 +111,6 @@ class Lines:
             + (" (simulated)" if self._simulated else "")
         )
 
-    def paused(self) -> AbstractContextManager[None]:
-        """Nothing to pause."""
-        return nullcontext()
-
     def finish(self, summary: Summary, *, out: str, status: int) -> None:  # noqa: ARG002 - for programs
         """Write the summary as a table."""
         console = Console(file=sys.stdout, highlight=False, width=_ANY_WIDTH)
@@ -114,22 +118,11 @@ class Lines:
         self._write(closing(summary, out, simulated=self._simulated))
 
 
-class JsonLines:
+class JsonLines(_Unheld):
     """One JSON object per event on standard output."""
 
     def __init__(self, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._clock = clock
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        return None
 
     def tell(self, event: str, facts: dict[str, object]) -> None:
         """Write the event."""
@@ -142,10 +135,6 @@ class JsonLines:
     def refresh(self, summary: Summary) -> None:
         """Write where the job stands."""
         self.tell("progressed", numbers(summary))
-
-    def paused(self) -> AbstractContextManager[None]:
-        """Nothing to pause."""
-        return nullcontext()
 
     def finish(self, summary: Summary, *, out: str, status: int) -> None:
         """Write the end."""

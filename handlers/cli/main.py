@@ -196,7 +196,7 @@ def retry(  # noqa: PLR0917 - click passes them by name
 @_OUT
 @_STACK
 @_JOB
-@_NO_WAIT
+@click.option("--no-wait", is_flag=True, help="Ask for it, and leave before batches have ended.")
 @_JSON
 def cancel(
     out: Path | None, stack: str | None, job: str | None, no_wait: bool, as_json: bool

@@ -16,8 +16,11 @@ from handlers.cli.faults import Fault
 
 INTERRUPTED = 128 + signal.SIGINT
 RESUME = "submitted batches go on at the provider, and the same command resumes from here"
+"""What those commands say that submit from here."""
+
 _STDOUT, _STDERR = 1, 2
 _SHOW_CURSOR = b"\x1b[?25h"
+_on_leaving = [""]
 
 
 class OutputLost(Fault):
@@ -90,6 +93,11 @@ def _nowhere() -> TextIO:
     return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - until the process ends
 
 
+def on_leaving(sentence: str) -> None:
+    """What is said from now on when the command is interrupted: what is done, and what isn't."""
+    _on_leaving[0] = sentence
+
+
 def leave(number: int = signal.SIGINT, _frame: FrameType | None = None) -> NoReturn:
     """Leave at once, from wherever it is: the state is safe at every moment, as for `kill -9`.
 
@@ -99,7 +107,8 @@ def leave(number: int = signal.SIGINT, _frame: FrameType | None = None) -> NoRet
     with contextlib.suppress(OSError):
         if os.isatty(_STDOUT):
             os.write(_STDOUT, _SHOW_CURSOR)
-        os.write(_STDERR, f"\ndocmill: {word}; {RESUME}\n".encode())
+        told = "; ".join(filter(None, (word, _on_leaving[0])))
+        os.write(_STDERR, f"\ndocmill: {told}\n".encode())
     os._exit(128 + number)
 
 

@@ -135,11 +135,16 @@ class Stack:
         )
 
     def _found(self) -> Outputs:
+        if not self.name.strip():  # CloudFormation would list every stack there is
+            raise StackUnusable("the stack's name is empty: is a variable not set?")
         answer = self.client("cloudformation").describe_stacks(StackName=self.name)
-        said = {
-            each["OutputKey"]: each["OutputValue"]
-            for each in answer["Stacks"][0].get("Outputs", ())
-        }
+        named = (
+            each for each in answer["Stacks"] if self.name in (each["StackName"], each["StackId"])
+        )
+        found = next(named, None)
+        if found is None:
+            raise StackUnusable(f"CloudFormation has no answer about the stack {self.name}")
+        said = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
         missing = [key for key in OUTPUTS.values() if not said.get(key)]
         if missing:
             raise StackUnusable(

@@ -18,8 +18,9 @@ import click
 from botocore.exceptions import ClientError
 
 from handlers.cli.faults import Fault
+from handlers.cli.process import on_leaving
 from handlers.cli.stack.listing import beside
-from handlers.cli.stack.opened import named_job, opened
+from handlers.cli.stack.opened import filled_job, opened
 from handlers.cli.stack.transfer import Faults, Meter, meter, size, tell
 from handlers.cli.wording import counted
 from shared.adapters.builtin import builtin_recipes
@@ -60,13 +61,14 @@ class _Item:
 
 def backfill(source: str, *, stack: str, job: str, group: str | None, as_json: bool) -> int:
     """Feed what isn't known yet; 1 where a name can't be used or an object could not be copied."""
-    target = named_job(job)
+    target = filled_job(job)
     matched = _ADDRESS.fullmatch(source)
     if matched is None:
         raise Fault(f"{escaped(source)} is no address such as s3://BUCKET/PREFIX")
     bucket, prefix = matched[1], matched[2] or ""
     prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     done = _Fed()
+    on_leaving("what was fed stays so, and the same command goes on from there")
     with opened(stack) as found:
         work = _Backfill(found, bucket=bucket, prefix=prefix, job=target, group=group, done=done)
         with meter("feeding", total=None, as_json=as_json) as shown:

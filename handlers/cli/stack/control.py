@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import click
 
+from handlers.cli.process import on_leaving
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.stack.opened import only_job, opened
 from handlers.cli.stack.redrive import waiting as waiting_messages
@@ -51,6 +52,7 @@ def retry(stack: str, *, job: str | None, final: bool, yes: bool, as_json: bool)
                 as_json=as_json,
             )
             return LEFT_OPEN
+        on_leaving("the stack submits what waits again, and the same command goes on with the rest")
         count = let_wait(deps, name, *wanted)
         failed = next(deps.store.failed(name), None) is not None
     tell(
@@ -96,6 +98,10 @@ def cancel(
     with opened(stack) as found:
         name = only_job(found, job)
         deps = found.deps()
+        on_leaving(
+            "what is canceled or asked to stop stays so, but what comes back to wait is submitted "
+            "again; the same command goes on from here"
+        )
         waited = asked = clean = 0
         told: Canceling | None = None
         while True:

@@ -11,9 +11,10 @@ import click
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import Inputs, check_inputs
 from handlers.cli.options import recipe_in
+from handlers.cli.process import on_leaving
 from handlers.cli.stack.listing import beside, between
 from handlers.cli.stack.local import Local, NamesOnly, check, files_of, folders_with_documents, walk
-from handlers.cli.stack.opened import named_job, opened
+from handlers.cli.stack.opened import filled_job, opened
 from handlers.cli.stack.sameness import Digests, digests, kept_sha256
 from handlers.cli.stack.transfer import Faults, Meter, meter, size, tell
 from handlers.cli.wording import counted
@@ -57,7 +58,7 @@ def drop(
     as_json: bool,
 ) -> int:
     """Upload what isn't there yet; 1 where a file could not be read any more."""
-    target = named_job(job or DEFAULT_JOB)
+    target = filled_job(DEFAULT_JOB if job is None else job)
     _check_group(group)
     given = check_inputs(inputs)
     recipe_file = Path(recipe) if recipe is not None else given.recipe
@@ -69,6 +70,7 @@ def drop(
     if not extent.files:
         raise Fault(f"no documents in {', '.join(map(escaped, inputs))}")
     done = _Dropped()
+    on_leaving("what is uploaded is there, and the same command goes on from there")
     with opened(stack) as found:
         work = _Drop(found, blobs, target)
         _put_recipe(work, text)

@@ -15,7 +15,9 @@ import click
 
 from handlers.cli.faults import Fault
 from handlers.cli.json_lines import json_line
-from handlers.cli.stack.opened import named_job, opened
+from handlers.cli.process import on_leaving
+from handlers.cli.session import LEFT_OPEN
+from handlers.cli.stack.opened import jobs_of, named_job, only_job, opened
 from handlers.cli.stack.transfer import Faults, Meter, meter, size, tell
 from handlers.cli.wording import counted
 from shared.adapters.folder_blobs import FolderBlobs
@@ -23,8 +25,12 @@ from shared.adapters.s3_blobs import CHUNK_BYTES, S3Blobs
 from shared.app.publish import FAILURES, SUMMARY
 from shared.app.sightings import is_document
 from shared.app.slices import slices
+from shared.domain.document import DocumentStatus
+from shared.domain.ids import JobName
 from shared.domain.names import REPORT_SUFFIX, escaped
-from shared.ports.blobs import Blob, BlobError, BlobStoreUnavailable, Unlisted
+from shared.domain.published import NotASummary, read_summary
+from shared.ports.blobs import Blob, BlobError, BlobNotFound, BlobStoreUnavailable, Unlisted
+from shared.wiring.stack import Stack
 
 _SECOND: Final = 1_000_000_000
 
@@ -32,18 +38,28 @@ _SECOND: Final = 1_000_000_000
 def list_reports(stack: str, *, job: str | None, as_json: bool) -> int:
     """Print the path of every report, a line each."""
     prefix = f"{named_job(job)}/" if job is not None else ""
+    listed = 0
     with opened(stack) as found:
         for blob in _published(found.reports, prefix):
             path = blob.key.removeprefix(prefix)
             name = path if job is not None else path.partition("/")[2]
             if name in (SUMMARY, FAILURES):
                 continue
+            listed += 1
             if as_json:
                 facts = {"path": path, "size": blob.size, "modified": blob.modified}
                 click.echo(json_line(facts))
             else:
                 click.echo(escaped(path))
-    return 0
+        if listed:
+            return 0
+        standing = _Standing()
+        for name in _jobs(found, job):
+            standing.look(name, found.reports)
+    if standing.at_end:
+        return 0
+    click.echo(f"docmill: {standing.sentence()}", err=True)
+    return LEFT_OPEN
 
 
 @dataclass(slots=True)
@@ -59,19 +75,20 @@ def fetch(stack: str, *, job: str | None, out: Path, as_json: bool) -> int:
     prefix = f"{named_job(job)}/" if job is not None else ""
     if out.exists() and not out.is_dir():
         raise Fault(f"--out {out} is a file; name a folder")
-    out.mkdir(parents=True, exist_ok=True)
+    on_leaving("what is fetched is whole, and the same command fetches the rest")
     done = _Fetched()
     with opened(stack) as found:
         target = _Folder(found.reports, out, prefix)
         with meter("fetching", total=None, as_json=as_json) as shown:
             for part in slices(_published(found.reports, prefix)):
                 target.fetch(part, done, shown)
-        bucket = found.outputs.output_bucket
-    if not done.fetched + done.there + done.left_out.count:
-        raise Fault(f"there are no reports below s3://{bucket}/{prefix} yet")
+        standing = _Standing()
+        for name in target.jobs or _jobs(found, job):
+            standing.look(name, found.reports)
     tell(
         f"{counted(done.fetched, 'file')} fetched ({size(done.bytes)}), "
-        f"{done.there:,} there already; in {out}",
+        f"{done.there:,} there already; in {out}"
+        + ("" if standing.at_end else f"; {standing.sentence()}"),
         event="fetched",
         facts={
             "stack": stack,
@@ -81,11 +98,63 @@ def fetch(stack: str, *, job: str | None, out: Path, as_json: bool) -> int:
             "bytes": done.bytes,
             "there": done.there,
             "left_out": done.left_out.count,
+            "open": standing.open,
+            "jobs_without_summary": len(standing.unknown),
         },
         as_json=as_json,
     )
     done.left_out.show()
-    return 1 if done.left_out.count else 0
+    if done.left_out.count:
+        return 1
+    return 0 if standing.at_end else LEFT_OPEN
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What is still to come of the jobs that were looked at, by their summaries."""
+
+    waiting: int = 0
+    in_batch: int = 0
+    unknown: list[JobName] = field(default_factory=list)
+
+    @property
+    def open(self) -> int:
+        return self.waiting + self.in_batch
+
+    @property
+    def at_end(self) -> bool:
+        return not self.open and not self.unknown
+
+    def look(self, job: JobName, reports: S3Blobs) -> None:
+        """Count one job in."""
+        try:
+            summary = read_summary(reports.read(f"{job}/{SUMMARY}"))
+        except (BlobNotFound, NotASummary):
+            self.unknown.append(job)
+            return
+        self.waiting += summary.documents[DocumentStatus.WAITING]
+        self.in_batch += summary.documents[DocumentStatus.IN_BATCH]
+
+    def sentence(self) -> str:
+        """What is under way, and how long that may take."""
+        told = []
+        if self.unknown:
+            first = self.unknown[0]
+            more = len(self.unknown) - 1
+            which = f"{escaped(first)} and {counted(more, 'other job')}" if more else escaped(first)
+            told.append(f"no summary of {which} yet")
+        if self.open:
+            told.append(f"{self.waiting:,} waiting, {self.in_batch:,} in batches")
+        return f"{'; '.join(told)}: reports may take up to a day, see `docmill status --stack`"
+
+
+def _jobs(stack: Stack, job: str | None) -> list[JobName]:
+    """The job that is named, or all. Raises Fault where there is none."""
+    if job is not None:
+        return [only_job(stack, job)]
+    if not (found := jobs_of(stack)):
+        raise Fault(f"nothing was dropped into {escaped(stack.name)} yet")
+    return found
 
 
 def _published(reports: S3Blobs, prefix: str) -> Iterator[Blob]:
@@ -107,9 +176,16 @@ class _Folder:
         self._out = out
         self._prefix = prefix
         self._files = FolderBlobs(out)
+        self.jobs: list[JobName] = []
+        """Those of which something was published, in the order of their names."""
 
     def fetch(self, part: Sequence[Blob], done: _Fetched, shown: Meter) -> None:
         """Fetch those that aren't there."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        for blob in part:
+            job, in_job, _ = blob.key.partition("/")
+            if job and in_job and job not in self.jobs[-1:]:
+                self.jobs.append(JobName(job))
         wanted = [blob for blob in part if not self._is_there(blob)]
         done.there += len(part) - len(wanted)
         shown.advance(len(part) - len(wanted))

@@ -6,8 +6,10 @@ from typing import Any
 
 from handlers.cli.faults import Fault
 from handlers.cli.stack.aws_errors import translated
+from shared.app.sightings import is_document
+from shared.app.uploads import UNPLACED
 from shared.domain.ids import JobName
-from shared.domain.names import InvalidName, check_job, escaped
+from shared.domain.names import RESERVED, InvalidName, check_job, escaped
 from shared.wiring.stack import Stack, open_stack
 
 _SHOWN = 10
@@ -29,6 +31,15 @@ def named_job(name: str) -> JobName:
     if "/" in name:
         raise Fault(f"--job: {escaped(name)} holds a slash; folders below a job are --group")
     return JobName(name)
+
+
+def filled_job(name: str) -> JobName:
+    """The job that an option names to put documents into. Raises Fault."""
+    job = named_job(name)
+    # In any case: what is fetched may go to a file system that doesn't tell them apart.
+    if job == UNPLACED or job.casefold() in RESERVED or not is_document(job):
+        raise Fault(f"--job: docmill keeps the name {escaped(job)} for itself; choose another")
+    return job
 
 
 def jobs_of(stack: Stack) -> list[JobName]:

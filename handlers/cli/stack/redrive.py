@@ -8,6 +8,7 @@ and no stand-in has, tells nobody how many it moved, and needs the same permissi
 from typing import Any
 
 from handlers.cli.faults import Fault
+from handlers.cli.process import on_leaving
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.stack.opened import opened
 from handlers.cli.stack.transfer import tell
@@ -27,6 +28,8 @@ _LOOKS = 3
 
 def redrive(stack: str, *, as_json: bool) -> int:
     """Move all dead letters back; what dies anew meanwhile is left where it is."""
+    # A message that was received is hidden until it is deleted, or the time is over.
+    on_leaving(f"none is lost, and {_HIDDEN_S} seconds later the same command moves what is left")
     with opened(stack) as found:
         outputs = found.outputs
         uploads = _move(found, outputs.upload_dead_letters, outputs.upload_queue)

@@ -172,6 +172,12 @@ def test_the_controls_of_the_simulator_are_where_its_help_says() -> None:
         assert running.clock.ahead == timedelta(seconds=3600)
 
 
+def test_cancel_has_its_own_words_for_not_waiting() -> None:
+    told = Docmill({})("cancel", "--help").out
+    assert "Submit" not in told
+    assert "leave before batches" in told
+
+
 def test_without_a_command_the_help_is_shown_as_it_is() -> None:
     done = Docmill({})()
     assert done.status == 2

@@ -161,3 +161,21 @@ def test_a_signal_is_answered_with_how_to_resume(  # noqa: PLR0917 - fixtures
         "resumes from here\n"
     )
     assert provider.in_progress() == 1
+
+
+@pytest.mark.parametrize("sentence", ["", "what is done stays"])
+def test_only_what_a_command_says_of_itself_is_said_on_leaving(sentence: str) -> None:
+    program = (
+        "import sys; from handlers.cli.process import leave, on_leaving; "
+        "on_leaving(sys.argv[1]) if sys.argv[1] else None; leave()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, sentence],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    told = f"interrupted; {sentence}" if sentence else "interrupted"
+    assert (done.returncode, done.stderr) == (130, f"\ndocmill: {told}\n")

@@ -208,6 +208,26 @@ def test_a_job_without_a_recipe_is_said_to_wait(stack: Deployed, tmp_path: Path)
     assert "job minutes has no recipe" in done.said
 
 
+RESERVED = ["_unplaced", "summary.json", "FAILURES.jsonl", ".docmill", "_READY", "_recipe.md", ""]
+
+
+@pytest.mark.parametrize("job", RESERVED)
+def test_names_that_docmill_needs_are_no_jobs(stack: Deployed, folder: Path, job: str) -> None:
+    for words in (("drop", folder), ("backfill", f"s3://{stack.cloud.input}/old")):
+        done = stack(*words, "--job", job)
+        assert done.status == 2
+        assert ("keeps the name" if job else "it is empty") in done.said
+    assert stack.inputs() == {}
+
+
+def test_what_failed_outside_any_job_can_be_looked_at(stack: Deployed, folder: Path) -> None:
+    failures = {"Key": "_unplaced/failures.jsonl", "Body": b"{}\n"}
+    stack.cloud.s3.put_object(Bucket=stack.cloud.output, **failures)
+    assert stack("status", "--job", "_unplaced").status == 3
+    assert stack("reports", "fetch", "--job", "_unplaced", "--out", folder).status == 3
+    assert (folder / "failures.jsonl").read_bytes() == b"{}\n"
+
+
 def test_a_manifest_stays_one(stack: Deployed, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,text\none,first\ntwo,second\n")
     (tmp_path / "list.json").write_text('[{"id": "three"}]')

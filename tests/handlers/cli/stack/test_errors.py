@@ -34,6 +34,37 @@ def test_a_stack_that_is_not_there(stack: Deployed) -> None:
     assert "AWS_REGION" in said
 
 
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_name_is_no_stack(stack: Deployed, tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.md").write_text("# A")
+    commands = (
+        *(("status",), ("retry",), ("cancel",), ("redrive",), ("reports", "list")),
+        *(("drop", tmp_path / "a.md"), ("backfill", "s3://some-bucket/a", "--job", "review")),
+    )
+    for words in commands:
+        done = stack.docmill(*words, "--stack", name)
+        assert done.status == 2
+        assert "the stack's name is empty" in done.said
+    assert stack.inputs() == {}
+
+
+def test_another_stack_than_the_one_asked_for_is_left_alone(
+    stack: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = stack.name
+    found = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    assert stack.docmill("status", "--stack", found["StackId"]).status == 3
+    body = (
+        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member>"
+        f"<StackName>{name}</StackName><StackId>{found['StackId']}</StackId>"
+        "<CreationTime>2026-01-01T00:00:00Z</CreationTime>"
+        "<StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks></DescribeStacksResult>"
+        "</DescribeStacksResponse>"
+    )
+    answering(monkeypatch, to_formation, "200 OK", body)
+    assert "no answer about the stack other" in stack.docmill("status", "--stack", "other").said
+
+
 def test_a_stack_of_an_older_docmill(stack: Deployed) -> None:
     template = '{"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": {}}'
     boto3.client("cloudformation").create_stack(StackName="older", TemplateBody=template)
