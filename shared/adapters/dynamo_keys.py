@@ -13,7 +13,8 @@
 | pointer to a batch | `JOB#<job>` | `BATCH#<planned_at>#<id>` | none | none |
 | pause | `PAUSE` | `PAUSE` | none | none |
 
-gsi2 finds a batch by its provider's id.
+gsi2 finds a batch by its provider's id. Lists and checkpoints get `expires`, by which the table
+forgets them, once their batch has come to its end; nothing else ever does.
 
 A partition takes 1,000 writes a second, and DynamoDB splits a busy one by its sort keys, but for
 keys that only ever grow, such as numbered rows. So a job may be held to 1,000 documents' writes a
@@ -52,6 +53,7 @@ DOC = "DOC#"
 GROUP = "GROUP#"
 BATCH = "BATCH#"
 MEMBERS = "MEMBERS#"
+CHECKPOINT = "CHECKPOINT"
 GROUPS = "GROUPS"
 STALE = "STALE"
 
@@ -128,7 +130,7 @@ def batch_key(batch_id: BatchId) -> Item:
 
 def checkpoint_key(batch_id: BatchId) -> Item:
     """Where a batch's checkpoint lies."""
-    return key(of_batch(batch_id), "CHECKPOINT")
+    return key(of_batch(batch_id), CHECKPOINT)
 
 
 def pause_key() -> Item:
@@ -186,6 +188,12 @@ def members_item(batch_id: BatchId, place: int, data: bytes) -> Item:
 def checkpoint_item(batch_id: BatchId, data: bytes) -> Item:
     """A checkpoint."""
     return checkpoint_key(batch_id) | {"data": {"B": data}}
+
+
+def is_paper(item: Item) -> bool:
+    """Whether an item of a batch's partition is its list or its checkpoint: of use to its end."""
+    sk: str = item["sk"]["S"]
+    return sk.startswith((MEMBERS, CHECKPOINT))
 
 
 def pause_item(pause: Pause) -> Item:

@@ -7,20 +7,24 @@ call, everything else by itself.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
 
 from shared.adapters import dynamo_keys as keys
 from shared.adapters import records
 from shared.adapters.dynamo_keys import Item
 from shared.adapters.dynamo_table import Table
-from shared.domain.batch import LIVE, Batch, BatchStatus, Member
+from shared.domain.batch import LIVE, TERMINAL, Batch, BatchStatus, Member
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.group import Group, Load
 from shared.domain.ids import BatchId, JobName, ProviderId
 from shared.domain.job import Job
 from shared.domain.pause import Pause
-from shared.ports.store import StaleWrite, StoreUnusable
+from shared.ports.store import StaleWrite, StoreUnavailable, StoreUnusable
 
 _GSI1 = "gsi1"
 _GSI2 = "gsi2"
@@ -29,6 +33,9 @@ _PAGE = 100
 
 THREADS = 16
 """Calls at a time. Each costs 1 to 5 ms of CPU here and more of waiting there."""
+
+PAPERS_KEPT = timedelta(days=90)
+"""How long the list and the checkpoint of a batch stay after its end: somebody may look back."""
 
 T = TypeVar("T")
 
@@ -128,6 +135,8 @@ class DynamoStore:
         del durable  # everything is
         after = records.raised(batch)
         self._swap(keys.batch_item(after), batch.rev, f"batch {batch.id}")
+        if batch.status in TERMINAL:
+            self._let_expire(batch)
         return after
 
     def due(self, status: BatchStatus, *, now: datetime, limit: int) -> list[Batch]:
@@ -187,6 +196,18 @@ class DynamoStore:
 
     def close(self) -> None:
         self._table.close()
+
+    def _let_expire(self, batch: Batch) -> None:
+        """Have the table forget the list and the checkpoint of a batch that has come to its end.
+
+        Nobody asks for them any more, so it may fail: then they stay. Documents and batches stay
+        anyway, as paying once is derived from them.
+        """
+        at = max(batch.planned_at, batch.next_at) + PAPERS_KEPT
+        with suppress(StoreUnavailable, StoreUnusable, ClientError):
+            for page in self._table.query(keys.of_batch(batch.id), fields=("pk", "sk")):
+                papers = [item for item in page if keys.is_paper(item)]
+                self._table.each(partial(self._table.expire, at=int(at.timestamp())), papers)
 
     def _delete_document(self, document: Document) -> bool:
         return self._table.delete(keys.document_key(document.job, document.path), rev=document.rev)

@@ -73,6 +73,16 @@ class Table:
         """Write an item whatever is stored."""
         self._call("put_item", Item=item)
 
+    def expire(self, key: Item, *, at: int) -> None:
+        """Have an item that is there removed by the table some time after `at` (Unix seconds)."""
+        self._lost(
+            "update_item",
+            Key=key,
+            UpdateExpression="SET expires = :at",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":at": number(at)},
+        )
+
     def delete(self, key: Item, *, rev: int) -> bool:
         """Remove an item if it has this revision; whether none is left."""
         lost = self._lost(

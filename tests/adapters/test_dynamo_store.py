@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shared.adapters import dynamo_keys
 from shared.adapters.dynamo_errors import Patience
-from shared.adapters.dynamo_store import DynamoStore
+from shared.adapters.dynamo_store import PAPERS_KEPT, DynamoStore
 from shared.adapters.dynamo_table import Table
 from shared.domain.batch import BatchStatus
 from shared.domain.document import DocumentStatus
@@ -402,3 +402,45 @@ def test_waits_grow_as_long_as_anything_is_left() -> None:
     assert len(waits) == 29
     assert max(waits[:2]) <= 0.1
     assert 1 <= min(waits[-5:]) <= max(waits) <= 2
+
+
+def test_only_lists_and_checkpoints_of_batches_at_their_end_ever_expire(
+    client: Any, table: str, store: DynamoStore
+) -> None:
+    store.swap_documents([document("a")])
+    done, live = (
+        store.plan(replace(batch(), id=BatchId(name)), members(3)) for name in ("done", "live")
+    )
+    for each in (done, live):
+        store.save_checkpoint(each.id, b"half")
+    done = store.swap_batch(replace(done, status=BatchStatus.RELEASING))
+    assert expiring(client, table) == {}
+    store.swap_batch(replace(done, status=BatchStatus.RELEASED))
+    at = int((done.next_at + PAPERS_KEPT).timestamp())
+    assert expiring(client, table) == {
+        ("BATCH#done", "CHECKPOINT"): at,
+        ("BATCH#done", "MEMBERS#00000"): at,
+    }
+    assert store.batch(BatchId("done")) is not None
+
+
+def test_a_batch_comes_to_its_end_also_where_its_list_can_not_be_let_go(
+    client: Any, table: str
+) -> None:
+    def denied(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Update")
+
+    store = DynamoStore(Weather(client, update_item=denied), table, threads=4)
+    planned = store.plan(batch(), members(3))
+    store.swap_batch(replace(planned, status=BatchStatus.RELEASED))
+    assert len(store.members(planned.id)) == 3
+
+
+def expiring(client: Any, table: str) -> dict[tuple[str, str], int]:
+    """What the table is to forget, and when."""
+    items = client.scan(TableName=table, ConsistentRead=True)["Items"]
+    return {
+        (item["pk"]["S"], item["sk"]["S"]): int(item["expires"]["N"])
+        for item in items
+        if "expires" in item
+    }

@@ -153,6 +153,9 @@ class Meter:
                 consistent = wanted["ConsistentRead"]
                 got = (self._got(key, consistent=consistent) for key in wanted["Keys"])
                 return {"table_read": sum(got)}
+            case "UpdateItem":  # of a list or a checkpoint, which stays as large as it was
+                held = self._items.get(_place(said["Key"]), {})
+                return {"table_write": _units(item_bytes(held), _WRITE)}
             case "BatchExecuteStatement":
                 answers = json.loads(answer)["Responses"]
                 pairs = zip(said["Statements"], answers, strict=True)

@@ -281,6 +281,8 @@ def test_the_table_can_be_restored(resources: Resources) -> None:
     assert table["Properties"]["SSESpecification"]["SSEEnabled"] is True
     restore = table["Properties"]["PointInTimeRecoverySpecification"]
     assert restore["PointInTimeRecoveryEnabled"] is True
+    forgets = {"AttributeName": "expires", "Enabled": True}
+    assert table["Properties"]["TimeToLiveSpecification"] == forgets
 
 
 def test_rules_wait_for_notices_that_are_told_and_every_one_but_collected_reaches_a_person(
