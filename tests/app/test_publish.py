@@ -144,13 +144,19 @@ class Lagging(SqliteStore):
         self.shown = tuple(super().failed(job))
 
 
+@pytest.fixture
+def store() -> Iterator[Lagging]:
+    made = Lagging(":memory:")
+    yield made
+    made.close()
+
+
 def listed(home: Home) -> list[str]:
     lines = (Path(home.root) / "output" / "failures.jsonl").read_text().splitlines()
     return [json.loads(line)["path"] for line in lines]
 
 
-def test_a_failure_that_the_index_hides_yet_is_published_later(home: Home) -> None:
-    store = Lagging(":memory:")
+def test_a_failure_that_the_index_hides_yet_is_published_later(home: Home, store: Lagging) -> None:
     policy = Policy(index_lag=timedelta(seconds=60))
     home.deps = replace(home.deps, store=store, policy=policy)
     home.write("empty.md", b"")
@@ -166,9 +172,8 @@ def test_a_failure_that_the_index_hides_yet_is_published_later(home: Home) -> No
 
 
 def test_a_failure_that_waits_again_is_not_published_though_the_index_shows_it(
-    home: Home,
+    home: Home, store: Lagging
 ) -> None:
-    store = Lagging(":memory:")
     policy = Policy(index_lag=timedelta(seconds=60))
     home.deps = replace(home.deps, store=store, policy=policy)
     home.write("empty.md", b"")
