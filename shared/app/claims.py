@@ -1,10 +1,8 @@
 """Claiming a batch's documents: from here on they are in no other."""
 
-import asyncio
-
 from shared.app.deps import Deps
 from shared.app.plan import NO_REV, Plan
-from shared.app.slices import slices
+from shared.app.slices import in_turns, slices
 from shared.domain.batch import Batch
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import DocumentStatus, claimed
@@ -16,8 +14,7 @@ async def claim(deps: Deps, batch: Batch, plan: Plan) -> Bitmap:
     Claiming what this batch holds already changes nothing, so a plan can be resumed.
     """
     excluded = Bitmap(bytes(plan.excluded))
-    for part in slices(range(len(plan.members))):
-        await asyncio.sleep(0)  # as `in_turns` does
+    async for part in in_turns(slices(range(len(plan.members))), every=1):
         places = {plan.members[place].path: place for place in part if place not in excluded}
         known = deps.store.documents(batch.job, places.keys())
         swaps = []

@@ -4,7 +4,6 @@ Nothing is claimed or sent here. A plan that was saved can be spooled once more 
 from its list.
 """
 
-import asyncio
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -143,8 +142,7 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
     plan = Plan(spool=spool)
     requests = Requests(deps, recipe)
     members = deps.store.members(batch.id)
-    for part in slices(members):
-        await asyncio.sleep(0)  # as `in_turns` does
+    async for part in in_turns(slices(members), every=1):
         known = deps.store.documents(batch.job, [member.path for member in part])
         usable = {
             path: document

@@ -11,14 +11,14 @@ _TURN = 100
 T = TypeVar("T")
 
 
-async def in_turns(records: Iterable[T]) -> AsyncIterator[T]:
-    """The same records one by one; others get their turn between them.
+async def in_turns(records: Iterable[T], *, every: int = _TURN) -> AsyncIterator[T]:
+    """The same records one by one; others get their turn after each so many.
 
     Reading and claiming 100,000 documents takes minutes, and an upload beside it that stood still
     as long would be cut off by the provider, and be in doubt.
     """
     for number, record in enumerate(records):
-        if number and number % _TURN == 0:
+        if number and number % every == 0:
             await asyncio.sleep(0)
         yield record
 
