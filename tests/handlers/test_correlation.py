@@ -13,7 +13,7 @@ from handlers import collect, intake, poll, reconcile, submit
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
 from shared.wiring.aws import home
-from tests.handlers.aws_home import JOB, Cloud, cloud, load, moto_server, sqs_event
+from tests.handlers.aws_home import JOB, Cloud, cloud, load, sqs_event
 
 MOST_BYTES_PER_DOCUMENT = 300
 """In all logs together, with paths of 25 bytes and metrics: 1,000,000 documents write 300 MB, which
@@ -67,12 +67,6 @@ class Functions:
     def batches_of(self, name: str) -> list[str]:
         lines = (json.loads(line) for line in self.lines if name in line)
         return [line["batch"] for line in lines if line["event"] == "documents_claimed"]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from tests.handlers.aws_home import (
     Message,
     cloud,
     load,
-    moto_server,
     sqs_event,
     tens,
 )
@@ -41,12 +40,6 @@ Write the minutes of:
 {{ document.text }}
 """
 FOLDERS = ("data", "legal/contracts", "platform/core", "support", "web")
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
 
 
 @pytest.fixture

@@ -18,18 +18,17 @@ from shared.wiring.ambient import utc_now
 from shared.wiring.aws import home
 from shared.wiring.secret import read_key
 from tests.faults.cloud import batches, pass_leases
-from tests.handlers.aws_home import JOB, Cloud, cloud, moto_server
+from tests.handlers.aws_home import JOB, Cloud, cloud
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docmill-key"
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.setenv("DOCMILL_API_KEY_SECRET", "docmill-key")
     settings = SimulatorSettings(duration_s=0.1)
-    with moto_server() as url, running_simulator(settings=settings) as provider:
-        monkeypatch.setenv("DOCMILL_API_KEY_SECRET", "docmill-key")
-        with cloud(url, provider) as found:
-            yield found
+    with running_simulator(settings=settings) as provider, cloud(endpoint, provider) as found:
+        yield found
 
 
 def test_a_stack_whose_key_is_not_filled_in_waits_and_says_so(aws: Cloud) -> None:

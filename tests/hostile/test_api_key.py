@@ -16,7 +16,7 @@ from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Call, Fault
 from shared.adapters.simulator.server import Running, running_simulator
 from shared.wiring.aws import home
-from tests.handlers.aws_home import JOB, Cloud, cloud, load, moto_server
+from tests.handlers.aws_home import JOB, Cloud, cloud, load
 from tests.handlers.cli.command import Docmill, Provider, write_documents
 
 CANARY = "canary-0a1b2c3d4e5f-of-the-key"
@@ -127,12 +127,6 @@ def test_the_simulator_is_never_given_the_key(tmp_path: Path, docmill: Docmill) 
     assert CANARY not in done.out + done.err
     assert list((tmp_path / "out" / ".docmill" / "simulator").iterdir())
     assert holding(tmp_path, CANARY) == []
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
 
 
 @pytest.fixture

@@ -7,14 +7,8 @@ import pytest
 
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
-from tests.handlers.aws_home import Cloud, cloud, moto_server
+from tests.handlers.aws_home import Cloud, cloud
 from tests.handlers.cli.stack.deployed import Deployed, deployed
-
-
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
-    with moto_server() as url:
-        yield url
 
 
 @pytest.fixture
