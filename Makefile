@@ -17,7 +17,7 @@ PYTHON313 = $(shell python3.13 $(WHICH) || PYENV_VERSION=`pyenv latest 3.13 2>/d
   packages stack format lock clean
 
 help: ## What can be made
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY)
 	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),,--simulate) || status=$$?; \

@@ -39,7 +39,6 @@ from shared.app.intake import take_in
 from shared.app.load import waiting
 from shared.app.publish import publish
 from shared.app.report_places import put_in_place
-from shared.domain.estimate import estimate
 from shared.domain.names import escaped
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB
@@ -205,10 +204,8 @@ def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
     found = waiting(work.deps, JOB, work.recipe, also=would_wait(work.deps, JOB, *again))
     if not found.load.documents:
         return True
-    totals = work.summary().totals
-    mean = totals.usage.output_tokens // totals.reported if totals.reported else None
-    at_most = found.at_most(work.recipe, catalog())
-    guess = estimate(found.load, work.recipe, catalog(), at_most=at_most, report_tokens=mean)
+    mean = work.summary().totals.report_tokens
+    guess = found.estimate(work.recipe, catalog(), report_tokens=mean)
     simulated = work.options.simulate
     text = priced(
         guess,

@@ -25,7 +25,7 @@ from shared.app.intake import take_in
 from shared.app.load import Waiting, waiting
 from shared.app.publish import summary_of
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.estimate import Estimate, estimate
+from shared.domain.estimate import Estimate
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
@@ -43,12 +43,6 @@ class _Rehearsed:
     unusable: tuple[Document, ...]
     summary: Summary
     batches: int
-
-    @property
-    def report_tokens(self) -> int | None:
-        """How long reports of this job got so far."""
-        totals = self.summary.totals
-        return totals.usage.output_tokens // totals.reported if totals.reported else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +143,8 @@ def _priced(seen: _Rehearsed, options: Options, model: str, chosen: Recipe) -> _
     except RecipeError as error:
         reason = str(error).rpartition(": ")[2].partition(";")[0]
         return _Priced(model=model, chosen=False, guess=None, problem=escaped(reason))
-    guess = estimate(
-        seen.found.load,
-        recipe,
-        catalog(),
-        at_most=seen.found.at_most(recipe, catalog()),
-        report_tokens=seen.report_tokens,
-    )
+    mean = seen.summary.totals.report_tokens
+    guess = seen.found.estimate(recipe, catalog(), report_tokens=mean)
     return _Priced(model=model, chosen=is_chosen, guess=guess)
 
 
@@ -181,7 +170,7 @@ def _show(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
     if len(seen.unusable) > _FAILURES_SHOWN:
         click.echo("… and more that can't be sent")
     nearest = catalog().nearest(recipe.model)
-    so_far = seen.report_tokens is not None
+    so_far = seen.summary.totals.report_tokens is not None
     click.echo(escaped(priced(chosen, recipe, simulated=False, so_far=so_far, nearest=nearest)))
     if not chosen.documents:
         return

@@ -133,17 +133,23 @@ def _any_manifest(inputs: Inputs) -> bool:
 
 def _found(blobs: Blobs, inputs: Inputs) -> Iterator[tuple[Blob | Unlisted, str, bool]]:
     for folder in inputs.folders:
-        prefix = key_of(folder) + "/" if folder != Path("/") else ""
-        for found in blobs.list(prefix):
-            path = found.key.removeprefix(prefix)
-            if is_document(path.rstrip("/")):
-                yield found, path, False
+        for found, path in in_folder(blobs, folder):
+            yield found, path, False
     for file in inputs.files:
         key = key_of(file)
         try:
             yield blobs.stat(key), file.name, True
         except BlobError as error:
             yield Unlisted(key=key, message=error.message), file.name, True
+
+
+def in_folder(blobs: Blobs, folder: Path) -> Iterator[tuple[Blob | Unlisted, str]]:
+    """What is meant to be a document in an absolute folder, each with its path below that."""
+    prefix = key_of(folder) + "/" if folder != Path("/") else ""
+    for found in blobs.list(prefix):
+        path = found.key.removeprefix(prefix)
+        if is_document(path.rstrip("/")):
+            yield found, path
 
 
 def key_of(path: Path) -> str:

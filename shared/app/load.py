@@ -13,7 +13,7 @@ from shared.app.requests import request_sizes
 from shared.app.spool import FRAME_BYTES
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.estimate import bound
+from shared.domain.estimate import Estimate, bound, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
 from shared.domain.recipe import Recipe
@@ -39,6 +39,13 @@ class Waiting:
         if cost(0) is None:
             return None
         return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
+
+    def estimate(
+        self, recipe: Recipe, catalog: Catalog, *, report_tokens: int | None = None
+    ) -> Estimate:
+        """What all of it may cost with this recipe; `report_tokens` as reports so far tell."""
+        at_most = self.at_most(recipe, catalog)
+        return estimate(self.load, recipe, catalog, at_most=at_most, report_tokens=report_tokens)
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:
         """How many batches it makes, cut along groups and filled one after the other."""

@@ -42,6 +42,11 @@ class Totals(Record, frozen=True, kw_only=True):
         return self.reported + self.failed + self.retried
 
     @property
+    def report_tokens(self) -> int | None:
+        """How long its answers got in the mean, for each report; None before there is one."""
+        return self.usage.output_tokens // self.reported if self.reported else None
+
+    @property
     def saved(self) -> Decimal:
         """What batching saved, of the requests whose price is known."""
         return self.cost_without_batches - self.cost

@@ -26,7 +26,6 @@ from shared.app.control import (
 from shared.app.deps import Deps, NoRecipe
 from shared.app.load import waiting
 from shared.app.report_places import put_in_place
-from shared.domain.estimate import estimate
 from shared.domain.ids import JobName
 from shared.domain.names import escaped
 
@@ -76,8 +75,7 @@ def _agreed(
         found = waiting(deps, job, recipe, also=would_wait(deps, job, *wanted))
         if not found.load.documents:
             return True
-        at_most = found.at_most(recipe, catalog())
-        guess = estimate(found.load, recipe, catalog(), at_most=at_most, report_tokens=None)
+        guess = found.estimate(recipe, catalog())
         nearest = catalog().nearest(recipe.model)
         text = priced(guess, recipe, simulated=False, so_far=False, nearest=nearest)
         click.echo(escaped(text), err=as_json)

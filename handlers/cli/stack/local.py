@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from handlers.cli.faults import Fault
-from handlers.cli.inputs import Inputs, key_of
+from handlers.cli.inputs import Inputs, in_folder, key_of
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.app.sightings import is_document
 from shared.domain.manifest import looks_like_array, manifest_kind
@@ -101,11 +101,7 @@ def _fault(path: str) -> str | None:
 
 
 def _in_folder(blobs: NamesOnly, folder: Path, below: str) -> Iterator[Local]:
-    prefix = key_of(folder) + "/" if folder != Path("/") else ""
-    for found in blobs.list(prefix):
-        path = found.key.removeprefix(prefix)
-        if is_document(path.rstrip("/")):
-            yield _local(found, below + path)
+    return (_local(found, below + path) for found, path in in_folder(blobs, folder))
 
 
 def _local(found: Blob | Unlisted, path: str) -> Local:
