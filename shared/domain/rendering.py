@@ -101,7 +101,7 @@ def request_params(recipe: Recipe, prompt: str) -> dict[str, Any]:
         "max_tokens": recipe.max_tokens,
         "system": system_prompt(recipe),
         "messages": [{"role": "user", "content": prompt}],
-        **{key: recipe.params[key] for key in sorted(recipe.params)},
+        **dict(sorted(recipe.sent_params.items())),
     }
 
 
