@@ -7,10 +7,11 @@ reading twice, reporting anew and removing need no change of what is kept.
 
 import tempfile
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from heapq import merge
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
@@ -23,12 +24,16 @@ from shared.domain.batch import Batch, Member
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.row import Row
-from shared.ports.blobs import Blob
+from shared.ports.blobs import Blob, BlobError
 
 FOLDER: Final = ".docmill/rows/"
 MOST_PARTS: Final = 16
 """So many parts are read at once: of each, a piece of some megabytes is held. Where there are more,
 the smallest are made one first, so each row is copied a few times in a job's life."""
+
+_HELD_PARTS: Final = 256
+_HELD_BYTES = 32 << 20
+"""Of small parts so many are made one at a time, held whole: ten thousand take forty goes."""
 
 _PIECE = 1 << 20
 _encode = msgspec.json.Encoder().encode
@@ -94,7 +99,7 @@ def current_rows(deps: Deps, job: JobName, documents: Iterable[Document]) -> Ite
 
     Raises BlobNotFound when somebody made parts one meanwhile: begin again.
     """
-    rows = _by_document(deps, _compacted(deps, job))
+    rows = _by_document([_rows(deps, key) for key in _compacted(deps, job)])
     found = next(rows, None)
     if found is None:
         return
@@ -107,9 +112,9 @@ def current_rows(deps: Deps, job: JobName, documents: Iterable[Document]) -> Ite
             yield from (row for row in found[1] if row.batch == document.rows_in)
 
 
-def _by_document(deps: Deps, parts: Iterable[Blob]) -> Iterator[tuple[str, list[Row]]]:
+def _by_document(parts: Iterable[Iterator[Row]]) -> Iterator[tuple[str, list[Row]]]:
     """The rows of all the parts by document; one that lies in two parts comes once."""
-    merged = merge(*(_rows(deps, part.key) for part in parts), key=lambda row: row.document)
+    merged = merge(*parts, key=lambda row: row.document)
     for path, rows in groupby(merged, key=lambda row: row.document):
         yield path, list({row.batch: row for row in rows}.values())
 
@@ -124,29 +129,45 @@ def _rows(deps: Deps, key: str) -> Iterator[Row]:
         yield _decode(rest)
 
 
-def _parts(deps: Deps, job: JobName) -> list[Blob]:
+def _parts(deps: Deps, job: JobName) -> list[tuple[int, str]]:
     found = deps.reports.list(deps.output_key(job, FOLDER))
-    return [blob for blob in found if isinstance(blob, Blob)]
+    return [(blob.size, blob.key) for blob in found if isinstance(blob, Blob)]
 
 
-def _compacted(deps: Deps, job: JobName) -> list[Blob]:
+def _compacted(deps: Deps, job: JobName) -> list[str]:
     """The job's parts, once they are few enough to be read at the same time."""
-    while len(parts := _parts(deps, job)) > MOST_PARTS:
-        parts.sort(key=lambda part: (part.size, part.key))
-        _make_one(deps, job, parts[:MOST_PARTS])
-    return parts
+    parts = sorted(_parts(deps, job))
+    while len(parts) > MOST_PARTS:
+        held = list(accumulate(size for size, _ in parts))
+        small = min(bisect_right(held, _HELD_BYTES), _HELD_PARTS)
+        count = max(small, MOST_PARTS)
+        chosen = [key for _, key in parts[:count]]
+        rows = _held(deps, chosen) if small == count else [_rows(deps, key) for key in chosen]
+        made = (held[count - 1], _make_one(deps, job, chosen, rows))
+        parts = sorted([made, *parts[count:]])
+    return [key for _, key in parts]
 
 
-def _make_one(deps: Deps, job: JobName, parts: list[Blob]) -> None:
+def _held(deps: Deps, keys: list[str]) -> list[Iterator[Row]]:
+    """The rows of small parts, which are read whole, several at once."""
+    found = []
+    for data in deps.reports.read_many(keys):
+        if isinstance(data, BlobError):
+            raise data
+        found.append(map(_decode, data.splitlines()))
+    return found
+
+
+def _make_one(deps: Deps, job: JobName, keys: list[str], parts: list[Iterator[Row]]) -> str:
     """Write the rows of some parts as one part, then remove them: cut short between the two, rows
     are there twice, which changes nothing."""
-    names = "\n".join(part.key for part in parts).encode()
-    name = f"{FOLDER}merged-{blake2b(names, digest_size=12).hexdigest()}.jsonl"
-    rows = (row for kept in _alive(deps, job, _by_document(deps, parts)) for row in kept)
-    lines = (_encode(row) + b"\n" for row in rows)
-    deps.reports.write_stream(deps.output_key(job, name), _pieces(lines))
-    for part in parts:
-        deps.reports.delete(part.key)
+    digest = blake2b("\n".join(keys).encode(), digest_size=12).hexdigest()
+    made = deps.output_key(job, f"{FOLDER}merged-{digest}.jsonl")
+    rows = (row for kept in _alive(deps, job, _by_document(parts)) for row in kept)
+    deps.reports.write_stream(made, _pieces(_encode(row) + b"\n" for row in rows))
+    for key in keys:
+        deps.reports.delete(key)
+    return made
 
 
 def _alive(deps: Deps, job: JobName, found: Iterable[tuple[str, list[Row]]]) -> Iterator[list[Row]]:

@@ -75,9 +75,9 @@ class Faults:
 
     Rates are shares of rows, decided by the seed when a batch is created, among rows whose
     custom_id holds `containing`; `invalid_rate` is of structured answers. `not_found_s` is how
-    long a new batch answers 404, `listing_lag_s` how long it is missing from listings. `wrong_counts` adds to the count of
-    succeeded rows. Of the results of each batch, `lost_lines` are left out, and the other `…_lines`
-    are added.
+    long a new batch answers 404, `listing_lag_s` how long it is missing from listings.
+    `wrong_counts` adds to the count of succeeded rows. Of the results of each batch, `lost_lines`
+    are left out, and the other `…_lines` are added.
     """
 
     script: list[Fault] = field(default_factory=list)
