@@ -27,7 +27,7 @@ from shared.app.sightings import is_document
 from shared.app.slices import slices
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
-from shared.domain.names import REPORT_SUFFIX, escaped
+from shared.domain.names import REPORT_SUFFIXES, TABLES, escaped
 from shared.domain.published import NotASummary, read_summary
 from shared.ports.blobs import Blob, BlobError, BlobNotFound, BlobStoreUnavailable, Unlisted
 from shared.wiring.stack import Stack
@@ -158,12 +158,12 @@ def _jobs(stack: Stack, job: str | None) -> list[JobName]:
 
 
 def _published(reports: S3Blobs, prefix: str) -> Iterator[Blob]:
-    """Reports, failures and summaries; not what docmill keeps aside, nor anybody's hidden files."""
+    """Reports, tables, failures, summaries; not what is kept aside, nor anybody's hidden files."""
     for blob in reports.list(prefix):
         if isinstance(blob, Unlisted):
             raise Fault(blob.message)
         name = blob.key.rpartition("/")[2]
-        published = name in (SUMMARY, FAILURES) or name.endswith(REPORT_SUFFIX)
+        published = name in (SUMMARY, FAILURES, *TABLES) or name.endswith(REPORT_SUFFIXES)
         if published and is_document(blob.key):
             yield blob
 
