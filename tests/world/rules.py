@@ -166,10 +166,11 @@ class Rules:
             self.blame("what is sent is what was seen", facts)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
-        """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
+        """Results that nobody fetched in their 29 days are lost, and have to be paid for again; so
+        has an answer that doesn't fit the recipe's fields."""
         report = self.reports.get(other.key)
         is_lost = other.batch.archived(now) and (report is None or report.by is not other)
-        return other.is_paid and not other.forgiven and not is_lost
+        return other.is_paid and not other.forgiven and not is_lost and not other.row.invalid
 
     def not_written(self, data: bytes) -> None:
         """A report couldn't be written where it belongs: it doesn't count as one."""
