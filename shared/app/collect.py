@@ -196,7 +196,7 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
     if missing:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
-    write_part(deps, batch, reading.members, reading.rows)
+    write_part(deps, batch, reading.rows)
     totals = reading.totals + Totals(failed=len(missing), unpriced=len(missing))
     now = deps.clock()
     batch = deps.store.swap_batch(

@@ -317,7 +317,7 @@ class Reading:
         if isinstance(report, Report) and report.fields is not None:
             document = self.members[judged.place].path
             row = Row.of(report, document=document, batch=self.batch, cost=judged.cost)
-            self.rows.add(judged.place, row)
+            self.rows.add(row)
 
     def _count(self, judged: _Judged) -> None:
         outcome = judged.outcome

@@ -20,7 +20,7 @@ import msgspec
 
 from shared.app.deps import Deps
 from shared.app.slices import slices
-from shared.domain.batch import Batch, Member
+from shared.domain.batch import Batch
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.row import Row
@@ -36,6 +36,9 @@ _HELD_BYTES = 32 << 20
 """Of small parts so many are made one at a time, held whole: ten thousand take forty goes."""
 
 _PIECE = 1 << 20
+_BUFFER: Final = 8 << 10
+"""Rows are read back in another order than they were written in, a buffer each."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Row).decode
 
@@ -49,7 +52,7 @@ class RowSpool:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file: BinaryIO | None = None
-        self._places = array("L")
+        self._documents: list[str] = []
         self._ends = array("Q", [0])
 
     def __enter__(self) -> Self:
@@ -65,33 +68,33 @@ class RowSpool:
             self._file.close()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._documents)
 
-    def add(self, place: int, row: Row) -> None:
-        """Keep the row of a place in the batch's list."""
+    def add(self, row: Row) -> None:
+        """Keep one row; a document has one."""
         if self._file is None:
-            file = tempfile.TemporaryFile(dir=self._directory, buffering=_PIECE)  # noqa: SIM115
+            file = tempfile.TemporaryFile(dir=self._directory, buffering=_BUFFER)  # noqa: SIM115
             self._file = cast("BinaryIO", file)
         line = _encode(row) + b"\n"
         self._file.write(line)
-        self._places.append(place)
+        self._documents.append(row.document)
         self._ends.append(self._ends[-1] + len(line))
 
-    def lines(self, members: list[Member]) -> Iterator[bytes]:
+    def lines(self) -> Iterator[bytes]:
         """The rows as lines, by document."""
         if self._file is None:
             return
         self._file.flush()
-        for number in sorted(range(len(self)), key=lambda n: members[self._places[n]].path):
+        for number in sorted(range(len(self)), key=self._documents.__getitem__):
             self._file.seek(self._ends[number])
             yield self._file.read(self._ends[number + 1] - self._ends[number])
 
 
-def write_part(deps: Deps, batch: Batch, members: list[Member], rows: RowSpool) -> None:
+def write_part(deps: Deps, batch: Batch, rows: RowSpool) -> None:
     """Write the batch's part; the same results give the same bytes."""
     if len(rows):
         name = f"{FOLDER}{batch.id}.jsonl"
-        deps.reports.write_stream(deps.output_key(batch.job, name), _pieces(rows.lines(members)))
+        deps.reports.write_stream(deps.output_key(batch.job, name), _pieces(rows.lines()))
 
 
 def current_rows(deps: Deps, job: JobName, documents: Iterable[Document]) -> Iterator[Row]:
