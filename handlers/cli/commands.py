@@ -1,13 +1,13 @@
 """What each command does, from checked options to an exit status."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from handlers.cli.agreeing import Consent, agreed, exposure
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_documents, check_inputs, sightings
 from handlers.cli.memory import (
@@ -56,7 +56,7 @@ def run(
     max_cost: str | None,
     wait: bool,
     simulate: bool,
-    yes: bool,
+    given: Consent,
     as_json: bool,
 ) -> int:
     """`docmill run`."""
@@ -104,7 +104,7 @@ def run(
         if others := summary.made_otherwise(work.recipe.fingerprint):
             work.deps.emit("reports_of_another_recipe", reports=others)
         again = (unpaid(work.deps, JOB),)
-        if not _agreed(work, again, yes=yes):
+        if not _agreed(work, again, given, came=came):
             return _declined(work, came=came)
         remember(work.deps.store, work.options, work.settings)
         let_wait(work.deps, JOB, *again)
@@ -113,14 +113,14 @@ def run(
     return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
 
-def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> int:
+def retry(out: Path, *, final: bool, wait: bool, given: Consent, as_json: bool) -> int:
     """`docmill retry`."""
     existing_output(out)
 
     async def again(work: Session) -> int:
         kept = _put_in_place(work)
         again = (worth_retrying(final=final, kept=kept), unpaid(work.deps, JOB))
-        if not _agreed(work, again, yes=yes):
+        if not _agreed(work, again, given):
             return _declined(work)
         remember(work.deps.store, work.options, work.settings)
         work.deps.emit("requeued", documents=let_wait(work.deps, JOB, *again))
@@ -188,18 +188,26 @@ async def _go_on(work: Session, *, wait: bool) -> int:
 
 
 def _declined(work: Session, *, came: datetime | None = None) -> int:
-    """After a no, what came since `came` is forgotten; what waits waits, what failed has failed."""
-    if came is not None:
-        forget_unsent(work.deps, JOB, since=came)
-    publish(work.deps, JOB)
+    """After a no."""
+    _undo(work, came=came)
     work.deps.emit("declined")
     return LEFT_OPEN
 
 
-def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
-    """Say what it will cost, and where somebody can answer, ask.
+def _undo(work: Session, *, came: datetime | None) -> None:
+    """Forget what came since `came`; what waits waits, what failed has failed."""
+    if came is not None:
+        forget_unsent(work.deps, JOB, since=came)
+    publish(work.deps, JOB)
 
-    What is to be tried `again` is counted in and stays failed until then: a no changes nothing.
+
+def _agreed(
+    work: Session, again: Sequence[Wanted], given: Consent, *, came: datetime | None = None
+) -> bool:
+    """Say what it will cost, and ask where that is more than may be spent without a yes.
+
+    What is to be tried `again` is counted in and stays failed until then: a no changes nothing, nor
+    does a Fault where nobody can be asked.
     """
     found = waiting(work.deps, JOB, work.recipe, also=would_wait(work.deps, JOB, *again))
     if not found.load.documents:
@@ -227,10 +235,13 @@ def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
         at_most_usd=guess.at_most,
         max_cost_usd=work.recipe.max_cost,
     )
-    if yes or simulated or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if simulated:
         return True
-    with work.display.paused():
-        return click.confirm("Go on?", default=False, err=True)
+    try:
+        return agreed(exposure(guess, work.recipe), given, pausing=work.display.paused())
+    except Fault:
+        _undo(work, came=came)
+        raise
 
 
 def _check_out(out: Path) -> None:
