@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,8 @@ from handlers.cli.inputs import Inputs, check_documents, check_inputs, sightings
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
-from handlers.cli.wording import counted, money, priced
+from handlers.cli.token_counts import Tokens, count
+from handlers.cli.wording import counted, money, priced, span
 from shared.adapters.builtin import catalog
 from shared.app.control import unpaid, would_wait
 from shared.app.deps import Deps
@@ -25,6 +27,7 @@ from shared.app.intake import take_in
 from shared.app.load import Waiting, waiting
 from shared.app.publish import summary_of
 from shared.domain.document import Document, DocumentStatus
+from shared.domain.duration import LONG_ANSWER, QUEUED_AT_ONCE, pace
 from shared.domain.estimate import Estimate
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
@@ -40,6 +43,7 @@ class _Rehearsed:
     """A run up to where it would send: what would wait, what can't be sent, how the job stands."""
 
     found: Waiting
+    tokens: Tokens
     unusable: tuple[Document, ...]
     summary: Summary
     batches: int
@@ -62,9 +66,10 @@ def foretell(
     recipe: str | None,
     model: str | None,
     group_by: str | None,
+    offline: str,
     as_json: bool,
 ) -> int:
-    """`docmill estimate`, and `docmill run --dry-run`."""
+    """`docmill estimate`, and `docmill run --dry-run`; `offline` says why no API is to be asked."""
     with tempfile.TemporaryDirectory(prefix="docmill-") as nowhere, translated_errors(out):
         target = out or Path(nowhere) / "out"
         given = check_inputs(inputs, target)
@@ -78,7 +83,7 @@ def foretell(
             ),
         )
         chosen = parse(options)
-        seen = _rehearse(target, given, options, chosen)
+        seen = _rehearse(target, given, options, chosen, offline=offline)
     if not seen.summary.total:
         raise Fault(f"no documents in {', '.join(inputs)}")
     rows = _per_model(seen, options, chosen)
@@ -86,15 +91,22 @@ def foretell(
     return 0
 
 
-def _rehearse(out: Path, given: Inputs, options: Options, recipe: Recipe) -> _Rehearsed:
+def _rehearse(
+    out: Path, given: Inputs, options: Options, recipe: Recipe, *, offline: str
+) -> _Rehearsed:
     """What a run does until it asks, on a copy of the state in memory."""
     with rehearsal(out, options, recipe) as deps:
         check_documents(deps.documents, given, recipe)
         forget_gone(deps, JOB)
         take_in(deps, JOB, sightings(deps.documents, given, recipe), ready=True)
-        found = waiting(deps, JOB, recipe, also=would_wait(deps, JOB, unpaid(deps, JOB)))
+
+        def again() -> Iterator[Document]:
+            return would_wait(deps, JOB, unpaid(deps, JOB))
+
+        found = waiting(deps, JOB, recipe, also=again())
         return _Rehearsed(
             found=found,
+            tokens=count(deps, recipe, found, again, offline=offline),
             unusable=_unusable(deps),
             summary=summary_of(deps, JOB),
             batches=found.batches(
@@ -144,7 +156,10 @@ def _priced(seen: _Rehearsed, options: Options, model: str, chosen: Recipe) -> _
         reason = str(error).rpartition(": ")[2].partition(";")[0]
         return _Priced(model=model, chosen=False, guess=None, problem=escaped(reason))
     mean = seen.summary.totals.report_tokens
-    guess = seen.found.estimate(recipe, catalog(), report_tokens=mean)
+    tokens = seen.tokens.found
+    guess = seen.found.estimate(
+        recipe, catalog(), report_tokens=mean, input_tokens=tokens.tokens if tokens else None
+    )
     return _Priced(model=model, chosen=is_chosen, guess=guess)
 
 
@@ -174,11 +189,30 @@ def _show(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
     click.echo(escaped(priced(chosen, recipe, simulated=False, so_far=so_far, nearest=nearest)))
     if not chosen.documents:
         return
-    click.echo(f"{counted(seen.batches, 'batch')}; {_HOW_LONG}")
+    click.echo(escaped(seen.tokens.told()))
+    click.echo(_how_long(seen, recipe))
     Console(highlight=False, soft_wrap=True).print(_table(rows))
     for row in rows:
         if row.guess is None:
             click.echo(f"not with {row.model}: {row.problem}")
+
+
+def _how_long(seen: _Rehearsed, recipe: Recipe) -> str:
+    """What is known of it before, which is little."""
+    requests, size = seen.found.requests.total(), seen.found.bytes.total()
+    text = f"{counted(seen.batches, 'batch')} of {size / 1e6:,.1f} MB together; {_HOW_LONG}"
+    if past := pace(seen.summary.batches):
+        text += f"; this output's so far ({past.batches:,}) took {span(past.shortest)}"
+        if past.longest > past.shortest:
+            text += f" to {span(past.longest)}"
+    if recipe.max_tokens > LONG_ANSWER:
+        text += f"; an answer of {recipe.max_tokens:,} tokens may take more than an hour by itself"
+    if requests > QUEUED_AT_ONCE:
+        text += (
+            f"; the lowest tier queues {QUEUED_AT_ONCE:,} requests at a time, and the rest follows "
+            "as these are done"
+        )
+    return text
 
 
 def _table(rows: list[_Priced]) -> Table:
@@ -202,6 +236,7 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
     """One object; amounts are text, as money is exact."""
     counts = seen.summary.documents
     load = seen.found.load
+    tokens, past = seen.tokens.found, pace(seen.summary.batches)
     click.echo(
         json.dumps(
             {
@@ -210,7 +245,15 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
                 "model": recipe.model,
                 "documents": load.documents,
                 "bytes": load.bytes,
+                "counted": tokens.counted if tokens else 0,
+                "not_counted": seen.tokens.why_not or None,
+                "input_tokens_low": tokens.low if tokens else None,
+                "input_tokens_high": tokens.high if tokens else None,
                 "batches": seen.batches,
+                "request_bytes": seen.found.bytes.total(),
+                "batch_seconds": [past.shortest.total_seconds(), past.longest.total_seconds()]
+                if past
+                else None,
                 "reported": counts[DocumentStatus.REPORTED],
                 "in_batch": counts[DocumentStatus.IN_BATCH],
                 "failed": counts[DocumentStatus.FAILED],

@@ -41,11 +41,23 @@ class Waiting:
         return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
 
     def estimate(
-        self, recipe: Recipe, catalog: Catalog, *, report_tokens: int | None = None
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        *,
+        report_tokens: int | None = None,
+        input_tokens: int | None = None,
     ) -> Estimate:
-        """What all of it may cost with this recipe; `report_tokens` as reports so far tell."""
-        at_most = self.at_most(recipe, catalog)
-        return estimate(self.load, recipe, catalog, at_most=at_most, report_tokens=report_tokens)
+        """What all of it may cost with this recipe; `report_tokens` as reports so far tell,
+        `input_tokens` as they were counted."""
+        return estimate(
+            self.load,
+            recipe,
+            catalog,
+            at_most=self.at_most(recipe, catalog),
+            report_tokens=report_tokens,
+            input_tokens=input_tokens,
+        )
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:
         """How many batches it makes, cut along groups and filled one after the other."""
@@ -62,7 +74,7 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     BlobStoreUnavailable."""
     found = Waiting()
     documents = total = 0
-    for document, most, likely in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
+    for document, most, likely in sizes(deps, recipe, chain(all_waiting(deps, job), also)):
         documents += 1
         total += document.content.size
         if most is not None:
@@ -73,13 +85,14 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     return found
 
 
-def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
+def all_waiting(deps: Deps, job: JobName) -> Iterator[Document]:
+    """What waits in all open groups, as the state has it."""
     for group in list(deps.store.groups(job)):
         found = deps.store.waiting(job, group.name)
         yield from still(deps, job, found, DocumentStatus.WAITING)
 
 
-def _sizes(
+def sizes(
     deps: Deps, recipe: Recipe, documents: Iterator[Document]
 ) -> Iterator[tuple[Document, int | None, int]]:
     """How many bytes the request of each has at most, and about; None where there is none."""

@@ -41,12 +41,13 @@ def estimate(
     *,
     at_most: Decimal | None,
     report_tokens: int | None = None,
+    input_tokens: int | None = None,
 ) -> Estimate:
     """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each document,
-    `report_tokens` the mean of reports there are."""
-    prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
-    size = load.bytes + load.documents * prompt
-    input_tokens = size // BYTES_PER_TOKEN
+    `report_tokens` the mean of reports there are, `input_tokens` what was counted."""
+    if input_tokens is None:
+        prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
+        input_tokens = (load.bytes + load.documents * prompt) // BYTES_PER_TOKEN
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
 
