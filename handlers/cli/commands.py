@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +21,16 @@ from handlers.cli.memory import (
 )
 from handlers.cli.options import NO_LIMIT, Options, load_recipe, parse, settings_for
 from handlers.cli.process import RESUME, OutputLost, on_leaving
+from handlers.cli.sampling import (
+    Sample,
+    among,
+    choose,
+    is_open,
+    learn,
+    limited,
+    say,
+    tell_of,
+)
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
 from handlers.cli.wording import NOTE, priced
 from shared.adapters.builtin import catalog
@@ -54,6 +65,7 @@ def run(
     poll_interval: float,
     max_attempts: int | None,
     max_cost: str | None,
+    sample: int | None = None,
     wait: bool,
     simulate: bool,
     given: Consent,
@@ -103,12 +115,21 @@ def run(
             raise Fault(f"no documents in {', '.join(inputs)}")
         if others := summary.made_otherwise(work.recipe.fingerprint):
             work.deps.emit("reports_of_another_recipe", reports=others)
-        again = (unpaid(work.deps, JOB),)
-        if not _agreed(work, again, given, came=came):
-            return _declined(work, came=came)
+        undo = partial(_undo, work, came=came)
+        again = unpaid(work.deps, JOB)
+        chosen = None
+        sent = work
+        if sample is not None:
+            chosen = choose(work.deps.documents, found, work.recipe, sample)
+            work.deps.emit("sampled", documents=len(chosen.paths), of=chosen.documents)
+            sent, again = limited(work, chosen), among(chosen, again)
+        if not _agreed(sent, (again,), given, undo):
+            return _declined(work, undo)
         remember(work.deps.store, work.options, work.settings)
-        let_wait(work.deps, JOB, *again)
-        return await _go_on(work, wait=wait)
+        let_wait(work.deps, JOB, again)
+        if chosen is None:
+            return await _go_on(work, wait=wait)
+        return await _sampled(work, sent, chosen, wait=wait)
 
     return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
@@ -120,8 +141,9 @@ def retry(out: Path, *, final: bool, wait: bool, given: Consent, as_json: bool) 
     async def again(work: Session) -> int:
         kept = _put_in_place(work)
         again = (worth_retrying(final=final, kept=kept), unpaid(work.deps, JOB))
-        if not _agreed(work, again, given):
-            return _declined(work)
+        undo = partial(_undo, work)
+        if not _agreed(work, again, given, undo):
+            return _declined(work, undo)
         remember(work.deps.store, work.options, work.settings)
         work.deps.emit("requeued", documents=let_wait(work.deps, JOB, *again))
         return await _go_on(work, wait=wait)
@@ -187,14 +209,26 @@ async def _go_on(work: Session, *, wait: bool) -> int:
     return finish(work)
 
 
-def _declined(work: Session, *, came: datetime | None = None) -> int:
+async def _sampled(work: Session, sent: Session, chosen: Sample, *, wait: bool) -> int:
+    """Bring only the sample to its end, and say what that tells of the rest."""
+    await drive(sent.deps, sleep=asyncio.sleep, waiting=wait)
+    if is_open(work, chosen):
+        return finish(work)
+    learned = await learn(work, chosen)
+    tell_of(work, chosen, learned)
+    status = finish(work)
+    say(work, chosen, learned)
+    return status
+
+
+def _declined(work: Session, undo: Callable[[], None]) -> int:
     """After a no."""
-    _undo(work, came=came)
+    undo()
     work.deps.emit("declined")
     return LEFT_OPEN
 
 
-def _undo(work: Session, *, came: datetime | None) -> None:
+def _undo(work: Session, *, came: datetime | None = None) -> None:
     """Forget what came since `came`; what waits waits, what failed has failed."""
     if came is not None:
         forget_unsent(work.deps, JOB, since=came)
@@ -202,12 +236,12 @@ def _undo(work: Session, *, came: datetime | None) -> None:
 
 
 def _agreed(
-    work: Session, again: Sequence[Wanted], given: Consent, *, came: datetime | None = None
+    work: Session, again: Sequence[Wanted], given: Consent, undo: Callable[[], None]
 ) -> bool:
     """Say what it will cost, and ask where that is more than may be spent without a yes.
 
-    What is to be tried `again` is counted in and stays failed until then: a no changes nothing, nor
-    does a Fault where nobody can be asked.
+    What is to be tried `again` is counted in and stays failed until then: a no changes nothing.
+    Where nobody can be asked, what was taken in is undone before that is raised as a Fault.
     """
     found = waiting(work.deps, JOB, work.recipe, also=would_wait(work.deps, JOB, *again))
     if not found.load.documents:
@@ -240,7 +274,7 @@ def _agreed(
     try:
         return agreed(exposure(guess, work.recipe), given, pausing=work.display.paused())
     except Fault:
-        _undo(work, came=came)
+        undo()
         raise
 
 

@@ -13,6 +13,7 @@ from handlers.cli import recipes as recipe_commands
 from handlers.cli.agreeing import consent
 from handlers.cli.faults import Fault
 from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
+from handlers.cli.sampling import MOST as MOST_SAMPLED
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.stack import commands as stack_commands
 from handlers.cli.status import status as show_status
@@ -103,6 +104,12 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
     help="What the job may cost, ever; what may exceed it is held. Holds for later runs, until "
     "another or none.  [default: the recipe's]",
 )
+@click.option(
+    "--sample",
+    type=click.IntRange(1, MOST_SAMPLED),
+    metavar="N",
+    help="Only N documents, of all kinds and sizes, and what they say of the rest.",
+)
 @_NO_WAIT
 @click.option("--dry-run", is_flag=True, help="Say what `estimate` says, and do nothing.")
 @click.option("--offline", is_flag=True, help="With --dry-run: don't ask the API to count tokens.")
@@ -119,6 +126,7 @@ def run(  # noqa: PLR0917 - click passes them by name
     poll_interval: float,
     max_attempts: int | None,
     max_cost: str | None,
+    sample: int | None,
     no_wait: bool,
     dry_run: bool,
     offline: bool,
@@ -131,6 +139,8 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     Run the same command again to resume, and to take up what is new or changed.
     """
+    if dry_run and sample is not None:
+        raise click.UsageError("--sample sends and --dry-run doesn't; say one of them")
     if dry_run:
         from handlers.cli.estimating import foretell  # noqa: PLC0415 - for this command
 
@@ -152,6 +162,7 @@ def run(  # noqa: PLR0917 - click passes them by name
         poll_interval=poll_interval,
         max_attempts=max_attempts,
         max_cost=max_cost,
+        sample=sample,
         wait=not no_wait,
         simulate=simulate,
         given=consent(yes=yes, ask_above=ask_above),

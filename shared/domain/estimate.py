@@ -46,8 +46,8 @@ def estimate(
     """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each document,
     `report_tokens` the mean of reports there are, `input_tokens` what was counted."""
     if input_tokens is None:
-        prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
-        input_tokens = (load.bytes + load.documents * prompt) // BYTES_PER_TOKEN
+        size = load.bytes + load.documents * prompt_bytes(recipe)
+        input_tokens = size // BYTES_PER_TOKEN
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
 
@@ -66,6 +66,11 @@ def estimate(
         at_most=at_most,
         likely_without_batches=likely(batch=False),
     )
+
+
+def prompt_bytes(recipe: Recipe) -> int:
+    """How much is sent with each document, about."""
+    return len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
 
 
 def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
