@@ -17,8 +17,9 @@ from handlers.cli.inputs import Inputs, check_documents, check_inputs, sightings
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
+from handlers.cli.timing import how_long
 from handlers.cli.token_counts import Tokens, count
-from handlers.cli.wording import counted, money, priced, span
+from handlers.cli.wording import counted, money, priced
 from shared.adapters.builtin import catalog
 from shared.app.control import unpaid, would_wait
 from shared.app.deps import Deps
@@ -27,14 +28,13 @@ from shared.app.intake import take_in
 from shared.app.load import Waiting, waiting
 from shared.app.publish import summary_of
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.duration import LONG_ANSWER, QUEUED_AT_ONCE, pace
+from shared.domain.duration import pace
 from shared.domain.estimate import Estimate
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
 from shared.wiring.laptop import JOB, utc_now
 
-_HOW_LONG = "most batches end within an hour, and none takes more than 24 hours"
 _FAILURES_SHOWN = 5
 
 
@@ -190,29 +190,11 @@ def _show(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
     if not chosen.documents:
         return
     click.echo(escaped(seen.tokens.told()))
-    click.echo(_how_long(seen, recipe))
+    click.echo(how_long(seen.found, seen.batches, recipe, pace(seen.summary.batches)))
     Console(highlight=False, soft_wrap=True).print(_table(rows))
     for row in rows:
         if row.guess is None:
             click.echo(f"not with {row.model}: {row.problem}")
-
-
-def _how_long(seen: _Rehearsed, recipe: Recipe) -> str:
-    """What is known of it before, which is little."""
-    requests, size = seen.found.requests.total(), seen.found.bytes.total()
-    text = f"{counted(seen.batches, 'batch')} of {size / 1e6:,.1f} MB together; {_HOW_LONG}"
-    if past := pace(seen.summary.batches):
-        text += f"; this output's so far ({past.batches:,}) took {span(past.shortest)}"
-        if past.longest > past.shortest:
-            text += f" to {span(past.longest)}"
-    if recipe.max_tokens > LONG_ANSWER:
-        text += f"; an answer of {recipe.max_tokens:,} tokens may take more than an hour by itself"
-    if requests > QUEUED_AT_ONCE:
-        text += (
-            f"; the lowest tier queues {QUEUED_AT_ONCE:,} requests at a time, and the rest follows "
-            "as these are done"
-        )
-    return text
 
 
 def _table(rows: list[_Priced]) -> Table:

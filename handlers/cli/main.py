@@ -73,6 +73,17 @@ _GROUP_BY = click.option(
 _OFFLINE = click.option(
     "--offline", is_flag=True, help="Guess tokens by bytes, instead of asking the API to count."
 )
+_POLL_INTERVAL = click.option(
+    "--poll-interval",
+    type=_Seconds(min=0.01, max=3600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look at batches; sooner at first.",
+)
+_SIMULATE = click.option(
+    "--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost."
+)
 _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave before the end.")
 
 
@@ -84,14 +95,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 @_RECIPE
 @_MODEL
 @_GROUP_BY
-@click.option(
-    "--poll-interval",
-    type=_Seconds(min=0.01, max=3600),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How often to look at batches; sooner at first.",
-)
+@_POLL_INTERVAL
 @click.option(
     "--max-attempts",
     type=click.IntRange(1, 10),
@@ -113,7 +117,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 @_NO_WAIT
 @click.option("--dry-run", is_flag=True, help="Say what `estimate` says, and do nothing.")
 @click.option("--offline", is_flag=True, help="With --dry-run: don't ask the API to count tokens.")
-@click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")
+@_SIMULATE
 @_YES
 @_ASK_ABOVE
 @_JSON
@@ -164,6 +168,60 @@ def run(  # noqa: PLR0917 - click passes them by name
         max_cost=max_cost,
         sample=sample,
         wait=not no_wait,
+        simulate=simulate,
+        given=consent(yes=yes, ask_above=ask_above),
+        as_json=as_json,
+    )
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Where the comparison goes."
+)
+@click.option(
+    "--recipe", "recipes", multiple=True, metavar="NAME|FILE", help="One to compare; say it twice."
+)
+@click.option("--model", "models", multiple=True, help="A model to compare; say it twice.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1, MOST_SAMPLED),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many documents, of all kinds and sizes.",
+)
+@_POLL_INTERVAL
+@_SIMULATE
+@_YES
+@_ASK_ABOVE
+@_JSON
+def compare(  # noqa: PLR0917 - click passes them by name
+    inputs: tuple[str, ...],
+    out: Path,
+    recipes: tuple[str, ...],
+    models: tuple[str, ...],
+    sample: int,
+    poll_interval: float,
+    simulate: bool,
+    yes: bool,
+    ask_above: Decimal | None,
+    as_json: bool,
+) -> int:
+    """Try recipes, or models, on the same few documents of INPUT, side by side.
+
+    Each has its own folder in OUT; compare.html there shows their reports beside each other. The
+    same command again pays only for what is new.
+    """
+    from handlers.cli.comparing import compare as perform  # noqa: PLC0415 - for this command
+
+    return perform(
+        inputs,
+        out,
+        recipes=recipes,
+        models=models,
+        sample=sample,
+        poll_interval=poll_interval,
         simulate=simulate,
         given=consent(yes=yes, ask_above=ask_above),
         as_json=as_json,
