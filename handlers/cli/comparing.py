@@ -17,7 +17,7 @@ from handlers.cli.inputs import Inputs, check_documents, check_inputs, sightings
 from handlers.cli.memory import Asked, check_provider, remember
 from handlers.cli.options import Options, settings_for
 from handlers.cli.rehearsal import rehearsal
-from handlers.cli.sampling import Sample, among, choose, limited
+from handlers.cli.sampling import ENDS, Sample, among, choose, limited
 from handlers.cli.session import LEFT_OPEN, Session, translated_errors
 from handlers.cli.variants import Variant, variants
 from handlers.cli.wording import counted, money, priced
@@ -197,7 +197,6 @@ def _finished(plan: _Plan, variant: Variant, *, as_json: bool) -> Compared:
             size=sample.bytes,
             prompt=prompt_bytes(whole.recipe),
         )
-        status = {path: document.status for path, document in known.items()}
         results.append(
             Compared(
                 variant=variant,
@@ -215,10 +214,7 @@ def _finished(plan: _Plan, variant: Variant, *, as_json: bool) -> Compared:
                     for path, document in known.items()
                     if document.status is DocumentStatus.FAILED and document.failure is not None
                 },
-                open=sum(
-                    each in (DocumentStatus.WAITING, DocumentStatus.IN_BATCH)
-                    for each in status.values()
-                ),
+                open=sum(document.status not in ENDS for document in known.values()),
             )
         )
         return 0

@@ -13,10 +13,10 @@ from handlers.cli.sampling import Sample
 from handlers.cli.wording import counted, money
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.domain.names import escaped
-from shared.domain.report import REPORT_BEGINS
 from shared.ports.blobs import BlobError
 
 PAGE = "compare.html"
+_HEADER_BEGINS = b"---\ndocument: "
 _OURS = b"<!doctype html><!-- docmill compare -->"
 _HEAD = """
 <html lang="en"><head><meta charset="utf-8"><title>docmill compare</title>
@@ -85,7 +85,7 @@ def _report(out: Path, key: str) -> str:
         data = FolderBlobs(out).read(key)
     except BlobError as error:
         return error.message
-    if data.startswith(REPORT_BEGINS):
+    if data.startswith(_HEADER_BEGINS):
         data = data.partition(b"\n---\n")[2]
     return data.decode("utf-8", "replace").strip("\n")
 

@@ -104,15 +104,14 @@ def _rehearse(
             return would_wait(deps, JOB, unpaid(deps, JOB))
 
         found = waiting(deps, JOB, recipe, also=again())
+        unusable, summary = _unusable(deps), summary_of(deps, JOB)
+        batches = found.batches(
+            most_requests=deps.policy.most_requests(recipe.max_tokens),
+            most_bytes=deps.policy.max_batch_bytes,
+        )
+        tokens = count(deps, recipe, found, again, offline=offline)
         return _Rehearsed(
-            found=found,
-            tokens=count(deps, recipe, found, again, offline=offline),
-            unusable=_unusable(deps),
-            summary=summary_of(deps, JOB),
-            batches=found.batches(
-                most_requests=deps.policy.most_requests(recipe.max_tokens),
-                most_bytes=deps.policy.max_batch_bytes,
-            ),
+            found=found, tokens=tokens, unusable=unusable, summary=summary, batches=batches
         )
 
 

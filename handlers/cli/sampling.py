@@ -4,13 +4,15 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from handlers.cli.inputs import Inputs, sightings
 from handlers.cli.session import Session
 from handlers.cli.wording import NOTE, counted, money
+from shared.app.candidates import waiting_of
 from shared.app.chosen import give_up_plans, only
 from shared.app.control import Wanted
-from shared.app.load import Waiting, waiting
+from shared.app.load import waiting
 from shared.app.observed import observe
 from shared.domain.document import Document, DocumentStatus, Failure, Sighting
 from shared.domain.estimate import prompt_bytes
@@ -20,6 +22,7 @@ from shared.domain.sample import Kind, kind_of, shown
 from shared.ports.blobs import Blobs
 from shared.wiring.laptop import JOB
 
+ENDS = (DocumentStatus.REPORTED, DocumentStatus.FAILED)
 MOST = 1_000
 """Documents of a sample: it is held in memory, and more is a job of its own."""
 
@@ -70,32 +73,34 @@ def among(sample: Sample, wanted: Wanted) -> Wanted:
 def is_open(work: Session, sample: Sample) -> bool:
     """Whether some of it is without a report or a failure yet."""
     known = work.deps.store.documents(JOB, sample.paths).values()
-    return any(each.status in (DocumentStatus.WAITING, DocumentStatus.IN_BATCH) for each in known)
+    return any(each.status not in ENDS for each in known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What a sample says. `found` is what waits besides it."""
+    """What a sample says. `documents` wait besides it, and may cost `at_most` US dollars."""
 
     quality: Quality
     observed: int
-    found: Waiting
+    documents: int
+    at_most: Decimal | None
     rest: Projection | None
 
 
 async def learn(work: Session, sample: Sample) -> Learned:
     """Read what the sample came to, and project it to what waits; `work` is without a limit."""
     observed = list((await observe(work.deps, JOB, work.recipe, sample.paths)).values())
+    sizes = [each.content.size for each in waiting_of(work.deps, JOB)]
     found = waiting(work.deps, JOB, work.recipe)
-    load = found.load
     return Learned(
         quality=quality(observed),
         observed=len(observed),
-        found=found,
+        documents=len(sizes),
+        at_most=found.at_most(work.recipe, work.deps.catalog),
         rest=project(
             observed,
-            documents=load.documents,
-            size=load.bytes,
+            documents=len(sizes),
+            size=sum(sizes),
             prompt=prompt_bytes(work.recipe),
         ),
     )
@@ -113,19 +118,19 @@ def tell_of(work: Session, sample: Sample, learned: Learned) -> None:
         failures=dict(known.failures),
         report_tokens=known.report_tokens,
         sample_usd=known.cost,
-        documents=learned.found.load.documents,
+        documents=learned.documents,
         likely_usd=rest.likely if rest else None,
         low_usd=rest.low if rest else None,
         high_usd=rest.high if rest else None,
-        at_most_usd=learned.found.at_most(work.recipe, work.deps.catalog),
+        at_most_usd=learned.at_most,
     )
 
 
 def say(work: Session, sample: Sample, learned: Learned) -> None:
     """And in words, for a person, with how to go on."""
     lines = [_quality(sample, learned)]
-    if learned.found.load.documents:
-        lines += [_rest(work, learned), f"to go on with all: {_without_sample(sys.argv[1:])}"]
+    if learned.documents:
+        lines += [_rest(learned), f"to go on with all: {_without_sample(sys.argv[1:])}"]
     for line in lines:
         work.display.tell(NOTE, {"message": line})
 
@@ -148,9 +153,9 @@ def _quality(sample: Sample, learned: Learned) -> str:
     return text
 
 
-def _rest(work: Session, learned: Learned) -> str:
-    load, rest = learned.found.load, learned.rest
-    text = f"the rest, {counted(load.documents, 'document')}: "
+def _rest(learned: Learned) -> str:
+    rest, most = learned.rest, learned.at_most
+    text = f"the rest, {counted(learned.documents, 'document')}: "
     if rest is None:
         return text + "what it costs can't be told from that"
     text += f"about {money(rest.likely, digits=2)}, from {money(rest.low, digits=2)} to "
@@ -161,7 +166,6 @@ def _rest(work: Session, learned: Learned) -> str:
         else "(if all were like the cheapest or the dearest"
     )
     text += "; it is assumed to be like the sample, what goes in growing with its bytes)"
-    most = learned.found.at_most(work.recipe, work.deps.catalog)
     return text + ("" if most is None else f", at most {money(most, digits=2)}")
 
 

@@ -32,7 +32,7 @@ class Tokens:
         if found is None:
             return f"tokens in: guessed at {BYTES_PER_TOKEN} bytes a token ({self.why_not})"
         text = f"tokens in: counted by the API for {found.counted:,} of "
-        text += counted(found.of, "document")
+        text += counted(found.of, "request")
         if found.counted < found.of:
             text += (
                 f"; from {found.low:,} to {found.high:,} if the others are as light, or as dense, "

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import msgspec
 
+from shared.app.candidates import waiting_of
+from shared.app.chosen import only
 from shared.app.contents import read_contents
 from shared.app.deps import Deps
-from shared.app.load import Waiting, all_waiting, sizes
+from shared.app.load import Waiting, waiting
 from shared.app.requests import Requests
 from shared.domain.counting import MOST_BYTES, MOST_COUNTED, Counted, InputTokens, scaled
 from shared.domain.document import Document
@@ -42,13 +45,13 @@ async def count_waiting(
 
     Raises Refused or Unavailable where no document could be counted, BlobStoreUnavailable.
     """
-    chosen = _chosen(lambda: chain(all_waiting(deps, job), also()))
+    chosen = _chosen(lambda: chain(waiting_of(deps, job), also()))
     counted: list[Counted] = []
     troubles: list[Refused | Unavailable] = []
-    left = _requests(deps, recipe, chosen)  # one after the other, as each may be long
+    left = _requests(deps, job, recipe, chosen)  # one after the other, as each may be long
 
     async def count_in_turn() -> None:
-        for size, params in left:
+        for guessed, params in left:
             try:
                 tokens = await counter.count_tokens(params)
             except Refused as error:  # this one may be too long; others aren't
@@ -57,7 +60,7 @@ async def count_waiting(
                 troubles.append(error)
                 return
             else:
-                counted.append(Counted(bytes=size, tokens=tokens))
+                counted.append(Counted(guessed=guessed, tokens=tokens))
 
     try:
         async with asyncio.timeout(patience_s):
@@ -71,7 +74,7 @@ async def count_waiting(
     return scaled(
         counted,
         requests=found.requests.total(),
-        size=found.bytes.total(),
+        guessed=found.estimate(recipe, deps.catalog).input_tokens,
         model=recipe.model,
     )
 
@@ -88,14 +91,17 @@ def _kind(document: Document) -> Kind:
 
 
 def _requests(
-    deps: Deps, recipe: Recipe, documents: list[Document]
+    deps: Deps, job: JobName, recipe: Recipe, documents: list[Document]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The params of each document that has a request, and about how many bytes it is taken for."""
+    """The params of each document that is one request, and what its tokens are guessed to be."""
     requests = Requests(deps, recipe)
     batch = deps.new_batch_id()
-    about = {each.path: likely for each, _, likely in sizes(deps, recipe, iter(documents))}
+    nothing = replace(deps, store=only(deps.store, job, ()))
     for document, content in read_contents(deps, documents, recipe):
         made = requests.make(document, content, custom_id(document.path, 0, batch))
         if isinstance(made, Document) or len(made[1]) > MOST_BYTES:
             continue
-        yield about[document.path], _DECODE(made[1])["params"]
+        alone = waiting(nothing, job, recipe, also=(document,))
+        if alone.requests.total() == 1:
+            guess = alone.estimate(recipe, deps.catalog)
+            yield guess.input_tokens, _DECODE(made[1])["params"]

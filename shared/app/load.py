@@ -50,11 +50,12 @@ class Waiting:
     ) -> Estimate:
         """What all of it may cost with this recipe; `report_tokens` as reports so far tell,
         `input_tokens` as they were counted."""
+        at_most = self.at_most(recipe, catalog)
         return estimate(
             self.load,
             recipe,
             catalog,
-            at_most=self.at_most(recipe, catalog),
+            at_most=at_most,
             report_tokens=report_tokens,
             input_tokens=input_tokens,
         )
@@ -74,7 +75,7 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     BlobStoreUnavailable."""
     found = Waiting()
     documents = total = 0
-    for document, most, likely in sizes(deps, recipe, chain(all_waiting(deps, job), also)):
+    for document, most, likely in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
         documents += 1
         total += document.content.size
         if most is not None:
@@ -85,14 +86,13 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     return found
 
 
-def all_waiting(deps: Deps, job: JobName) -> Iterator[Document]:
-    """What waits in all open groups, as the state has it."""
+def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
     for group in list(deps.store.groups(job)):
         found = deps.store.waiting(job, group.name)
         yield from still(deps, job, found, DocumentStatus.WAITING)
 
 
-def sizes(
+def _sizes(
     deps: Deps, recipe: Recipe, documents: Iterator[Document]
 ) -> Iterator[tuple[Document, int | None, int]]:
     """How many bytes the request of each has at most, and about; None where there is none."""

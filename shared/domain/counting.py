@@ -1,4 +1,4 @@
-"""Tokens of a job from a count of some of its requests: the rest is scaled by its bytes."""
+"""Tokens of a job from a count of some of its requests: by it, the guess of the rest is scaled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ put nothing into the prompt, or may not be sent in a batch."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """A request's bytes, and its tokens as they were counted."""
+    """A request's tokens as they were guessed by its bytes, and as they were counted."""
 
-    bytes: int
+    guessed: int
     tokens: int
 
 
@@ -38,8 +38,8 @@ class Counted:
 class InputTokens:
     """Tokens of all requests, of which `counted` were counted with `model`.
 
-    `low` and `high` are what they come to if the others have as few tokens, or as many, for their
-    bytes as any that was counted; they are `tokens` where all were counted.
+    `low` and `high` are what they come to if the others are guessed as far too high, or too low, as
+    any that was counted; they are `tokens` where all were counted.
     """
 
     tokens: int
@@ -55,12 +55,12 @@ def counted_params(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if name in _COUNTED}
 
 
-def scaled(sample: Sequence[Counted], *, requests: int, size: int, model: str) -> InputTokens:
-    """Scale a sample, which isn't empty, to all `requests` of about `size` bytes together."""
-    seen = sum(each.bytes for each in sample)
+def scaled(sample: Sequence[Counted], *, requests: int, guessed: int, model: str) -> InputTokens:
+    """Scale a sample, which isn't empty, to all `requests`, which are `guessed` together."""
+    seen = sum(each.guessed for each in sample)
     tokens = sum(each.tokens for each in sample)
-    rest = 0 if len(sample) >= requests else max(size - seen, 0)
-    rates = [each.tokens / max(each.bytes, 1) for each in sample]
+    rest = 0 if len(sample) >= requests else max(guessed - seen, 0)
+    rates = [each.tokens / max(each.guessed, 1) for each in sample]
     return InputTokens(
         tokens=tokens + round(rest * tokens / max(seen, 1)),
         low=tokens + round(rest * min(rates)),

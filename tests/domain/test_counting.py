@@ -5,26 +5,26 @@ from hypothesis import given
 from shared.domain.counting import Counted, InputTokens, counted_params, scaled
 
 SAMPLES = st.lists(
-    st.builds(Counted, bytes=st.integers(1, 10**7), tokens=st.integers(1, 10**7)), min_size=1
+    st.builds(Counted, guessed=st.integers(1, 10**7), tokens=st.integers(1, 10**7)), min_size=1
 )
 
 
-def test_the_rest_is_scaled_by_its_bytes_between_the_lightest_and_the_densest() -> None:
-    sample = [Counted(bytes=100, tokens=20), Counted(bytes=300, tokens=120)]
-    found = scaled(sample, requests=10, size=1000, model="m")
+def test_the_guess_of_the_rest_is_scaled_between_the_lightest_and_the_densest() -> None:
+    sample = [Counted(guessed=100, tokens=20), Counted(guessed=300, tokens=120)]
+    found = scaled(sample, requests=10, guessed=1000, model="m")
     assert found == InputTokens(tokens=350, low=260, high=380, counted=2, of=10, model="m")
 
 
 @given(SAMPLES)
 def test_what_was_counted_whole_is_exact(sample: list[Counted]) -> None:
-    size = sum(each.bytes for each in sample) + 7
-    found = scaled(sample, requests=len(sample), size=size, model="m")
+    guessed = sum(each.guessed for each in sample) + 7
+    found = scaled(sample, requests=len(sample), guessed=guessed, model="m")
     assert found.low == found.tokens == found.high == sum(each.tokens for each in sample)
 
 
 @given(SAMPLES, st.integers(0, 10**6), st.integers(0, 10**9))
-def test_the_range_holds_the_estimate(sample: list[Counted], more: int, size: int) -> None:
-    found = scaled(sample, requests=len(sample) + more, size=size, model="m")
+def test_the_range_holds_the_estimate(sample: list[Counted], more: int, all_of_it: int) -> None:
+    found = scaled(sample, requests=len(sample) + more, guessed=all_of_it, model="m")
     assert found.low - 1 <= found.tokens <= found.high + 1  # each is rounded
 
 

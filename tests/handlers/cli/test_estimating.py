@@ -132,7 +132,7 @@ def test_tokens_are_counted_by_the_api_for_some_and_scaled_to_the_rest(
     low, high = found["input_tokens_low"], found["input_tokens_high"]
     assert low < found["models"][0]["input_tokens"] < high
     done = docmill("estimate", folder, "--recipe", recipe)
-    assert "tokens in: counted by the API for 20 of 50 documents; from " in done.out
+    assert "tokens in: counted by the API for 20 of 50 requests; from " in done.out
     assert f"another model than {MODEL} may count otherwise" in done.out
     docmill("run", folder, "--out", tmp_path / "out", "--recipe", recipe, *QUICK)
     used = summary(tmp_path / "out")["tokens"]["input"]
