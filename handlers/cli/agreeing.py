@@ -16,6 +16,7 @@ from handlers.cli.faults import Fault
 from handlers.cli.wording import money
 from shared.domain.estimate import Estimate
 from shared.domain.recipe import Recipe
+from shared.domain.report import plain
 from shared.wiring.settings import InvalidSettings, Settings
 
 _THRESHOLD = "DOCMILL_ASK_ABOVE"
@@ -60,12 +61,13 @@ def agreed(
     """
     if given.yes or (most is not None and most <= given.above):
         return True
+    cost = "an unknown amount" if most is None else f"{money(most, digits=2)} at most"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        cost = "cost an unknown amount" if most is None else f"cost {money(most, digits=2)}"
         raise Fault(
-            f"this may {cost}, more than the {money(given.above, digits=2)} that is spent without "
-            f"a yes, and nobody can be asked here; nothing was sent. Say --yes, or set --ask-above "
-            f"or {_THRESHOLD}"
+            f"this may cost {cost}, more than the ${plain(given.above)} spent without a yes, and "
+            "nobody can be asked here; nothing was sent. Say --yes, or set --ask-above or "
+            f"{_THRESHOLD}"
         )
+    question = f"It may cost {cost}. Go on?"
     with pausing or nullcontext():
-        return click.confirm("Go on?", default=False, err=True)
+        return click.confirm(question, default=False, err=True)

@@ -23,6 +23,7 @@ from handlers.cli.memory import (
 from handlers.cli.options import NO_LIMIT, Options, load_recipe, parse, settings_for
 from handlers.cli.process import RESUME, OutputLost, on_leaving
 from handlers.cli.sampling import (
+    STILL_OPEN,
     Sample,
     among,
     choose,
@@ -33,6 +34,7 @@ from handlers.cli.sampling import (
     tell_of,
 )
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
+from handlers.cli.wording import NOTE
 from shared.app.control import cancel as cancel_job
 from shared.app.control import (
     fail_waiting,
@@ -214,7 +216,9 @@ async def _sampled(work: Session, sent: Session, chosen: Sample, *, wait: bool) 
     """Bring only the sample to its end, and say what that tells of the rest."""
     await drive(sent.deps, sleep=asyncio.sleep, waiting=wait)
     if is_open(work, chosen):
-        return finish(work)
+        status = finish(work)
+        work.display.tell(NOTE, {"message": STILL_OPEN})
+        return status
     learned = await learn(work, chosen)
     tell_of(work, chosen, learned)
     status = finish(work)

@@ -26,6 +26,8 @@ ENDS = (DocumentStatus.REPORTED, DocumentStatus.FAILED)
 MOST = 1_000
 """Documents of a sample: it is held in memory, and more is a job of its own."""
 
+STILL_OPEN = "the sample isn't at its end; the same command says what it came to once it is"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

@@ -4,8 +4,7 @@ The same documents in the same order give the same sample, with no chance in it.
 """
 
 from array import array
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,26 +20,27 @@ class Kind(NamedTuple):
 
 
 _ALL_ELSE = Kind("…", "…")
+_PLACE_BITS = 32
+_LARGEST = 2**_PLACE_BITS - 1
+"""Bytes; whatever is larger is as large as that, for its place in the order."""
 
 
 @dataclass(slots=True)
 class Sampling:
-    """Documents are shown to it one by one, and it keeps no more of each than 16 bytes."""
+    """Documents are shown to it one by one, and it keeps no more of each than 8 bytes."""
 
     documents: int = 0
     bytes: int = 0
-    _sizes: "dict[Kind, array[int]]" = field(default_factory=dict)
-    _places: "dict[Kind, array[int]]" = field(default_factory=dict)
+    _kinds: "dict[Kind, array[int]]" = field(default_factory=dict)
+    """Sizes, and behind each its place, in one number: they are sorted by both."""
 
     def show(self, kind: Kind, size: int) -> None:
         """The next document."""
-        if kind not in self._sizes:
-            if len(self._sizes) >= MOST_KINDS:
+        if kind not in self._kinds:
+            if len(self._kinds) >= MOST_KINDS:
                 kind = _ALL_ELSE
-            self._sizes.setdefault(kind, array("Q"))
-            self._places.setdefault(kind, array("Q"))
-        self._sizes[kind].append(size)
-        self._places[kind].append(self.documents)
+            self._kinds.setdefault(kind, array("Q"))
+        self._kinds[kind].append(min(size, _LARGEST) << _PLACE_BITS | self.documents)
         self.documents += 1
         self.bytes += size
 
@@ -49,23 +49,22 @@ class Sampling:
         are, if that is no more. Every kind has one as long as there is room, the largest first; the
         rest is shared out by how many documents a kind has. Within a kind they stand at even
         distances in the order of size."""
-        kinds = self._kinds(most)
+        kinds = self._apart(most)
         found: set[int] = set()
         for name, share in _shares({k: len(each) for k, each in kinds.items()}, most).items():
             ordered = sorted(kinds[name])
-            found.update(
-                ordered[(2 * n + 1) * len(ordered) // (2 * share)][1] for n in range(share)
-            )
+            even = ((2 * n + 1) * len(ordered) // (2 * share) for n in range(share))
+            found.update(ordered[rank] & _LARGEST for rank in even)
         return frozenset(found)
 
-    def _kinds(self, most: int) -> Mapping[Kind, Sequence[tuple[int, int]]]:
-        """Sizes and places by kind. Groups count only where that leaves two documents for each:
-        else their number would leave no room for sizes."""
-        apart = 2 * len(self._sizes) <= most
-        kinds: dict[Kind, list[tuple[int, int]]] = defaultdict(list)
-        for kind, sizes in self._sizes.items():
-            name = kind if apart else Kind(kind.ending, "")
-            kinds[name] += zip(sizes, self._places[kind], strict=True)
+    def _apart(self, most: int) -> "Mapping[Kind, array[int]]":
+        """What is told apart. Groups count only where that leaves two documents for each: else
+        their number would leave no room for sizes."""
+        if 2 * len(self._kinds) <= most:
+            return self._kinds
+        kinds: dict[Kind, array[int]] = {}
+        for kind, numbers in self._kinds.items():
+            kinds.setdefault(Kind(kind.ending, ""), array("Q")).extend(numbers)
         return kinds
 
 

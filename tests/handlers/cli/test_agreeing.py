@@ -31,6 +31,7 @@ def test_without_a_terminal_a_dear_run_sends_nothing_and_says_what_to_do(
     done = docmill.alone(*command, environment=DEAR)
     assert done.status == 2
     assert done.said.startswith("this may cost $0.0")
+    assert " at most, more than the $0.001 spent without a yes" in done.said
     assert "nothing was sent. Say --yes, or set --ask-above or DOCMILL_ASK_ABOVE" in done.said
     assert provider.batches() == 0
     [standing] = docmill("status", tmp_path / "out", "--json").events
@@ -84,7 +85,7 @@ def test_what_has_no_price_is_above_any_threshold() -> None:
     guess = estimate(Load(documents=1, bytes=9), recipe, catalog(), at_most=None)
     most = exposure(guess, recipe)
     assert most is None
-    with pytest.raises(Fault, match="cost an unknown amount"):
+    with pytest.raises(Fault, match="cost an unknown amount, more"):
         agreed(most, Consent(yes=False, above=Decimal(10**9)))
     assert agreed(most, Consent(yes=True, above=Decimal(0)))
 
@@ -93,5 +94,5 @@ def test_a_dollar_may_be_spent_without_a_yes(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("DOCMILL_ASK_ABOVE", raising=False)
     given = consent(yes=False, ask_above=None)
     assert agreed(Decimal(1), given)
-    with pytest.raises(Fault, match=r"cost \$1\.01, more than the \$1\.00"):
+    with pytest.raises(Fault, match=r"cost \$1\.01 at most, more than the \$1 spent"):
         agreed(Decimal("1.01"), given)
