@@ -143,6 +143,8 @@ def run(  # noqa: PLR0917 - click passes them by name
 
     Run the same command again to resume, and to take up what is new or changed.
     """
+    if offline and not dry_run:
+        raise click.UsageError("--offline is for --dry-run: a run asks nobody to count")
     if dry_run and sample is not None:
         raise click.UsageError("--sample sends and --dry-run doesn't; say one of them")
     if dry_run:

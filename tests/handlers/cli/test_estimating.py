@@ -232,3 +232,9 @@ def test_what_is_wrong_is_said_in_one_line(
     done = docmill("estimate", *given)
     assert done.status == 2
     assert why in done.said
+
+
+def test_a_run_takes_no_option_of_its_rehearsal(tmp_path: Path, docmill: Docmill) -> None:
+    done = docmill("run", tmp_path, "--out", tmp_path / "out", "--offline")
+    assert done.status == 2
+    assert "--offline is for --dry-run" in done.said
