@@ -233,5 +233,8 @@ def _fields(run: Run, patch: pytest.MonkeyPatch) -> None:
     for name in (b"first", b"second"):
         run.upload({"1.md": b"# " + name, name.decode(): name, "_READY": b""})
         run.settle()
-    run.aws.settle()
+    job = home().store.job(JobName(JOB))
+    assert job is not None
+    home().store.swap_job(replace(job, stale=True, published_at=None, publish_tries=0))
+    run.reconcile({}, run.aws.invocation)
     assert f"{JOB}/results.parquet" in run.aws.keys(f"{JOB}/")
