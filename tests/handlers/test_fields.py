@@ -39,7 +39,7 @@ def drop(aws: Cloud, documents: dict[str, bytes]) -> None:
     aws.upload({f"{JOB}/{path}": data for path, data in documents.items()})
     aws.upload({f"{JOB}/_READY": b""})
     assert aws.take_uploads() == []
-    aws.settle()
+    aws.settle(seconds=120)
     aws.tick()
 
 
@@ -82,7 +82,7 @@ def test_collecting_that_runs_out_of_time_leaves_whole_tables(
     aws.invocation.remaining_ms = 0
     aws.tick()
     aws.invocation.remaining_ms = 300_000
-    aws.settle()
+    aws.settle(seconds=120)
     aws.tick()
     assert [row["document"] for row in table(aws)] == sorted(documents)
     assert len(aws.paid()) == 10
