@@ -11,6 +11,7 @@ from shared.app import row_parts
 from shared.app.poll import poll
 from shared.app.publish import publish
 from shared.app.submit import submit
+from shared.app.uploads import Upload, take_upload
 from shared.ports.blobs import BlobStoreUnavailable
 from tests.app.fields import answer, recipe, tables
 from tests.app.home import JOB, Home
@@ -223,3 +224,14 @@ def test_publishing_twice_leaves_the_same_bytes(home: Home) -> None:
     before = [(home.root / "output" / name).read_bytes() for name in names]
     tables(home)
     assert [(home.root / "output" / name).read_bytes() for name in names] == before
+
+
+def test_a_recipe_that_is_uploaded_with_other_fields_has_the_tables_made_anew(home: Home) -> None:
+    fill(home, 1)
+    home.see()
+    run(home)
+    publish(home.deps, JOB)
+    assert list(home.store.stale_jobs()) == []
+    home.write(f"{JOB}/_recipe.md", "other fields")
+    take_upload(home.deps, Upload(key=f"{JOB}/_recipe.md"))
+    assert [job.name for job in home.store.stale_jobs()] == [JOB]
