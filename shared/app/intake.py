@@ -28,6 +28,7 @@ from shared.domain.document import (
 )
 from shared.domain.ids import JobName
 from shared.domain.names import stand_in
+from shared.domain.variants import variant_path
 from shared.ports.blobs import BlobError, BlobNotFound
 
 
@@ -222,10 +223,10 @@ def _as_seen(
 
 def _own_name(sighting: Sighting) -> str:
     """A path that only this sighting can have: no document's is absolute."""
-    row = sighting.content.row
-    if row is None:
-        return stand_in(f"/{sighting.content.source}")
-    return f"{sighting.manifest}:{row.line}"
+    row, value = sighting.content.row, sighting.content.variant
+    own = f"/{sighting.content.source}" if row is None else f"{sighting.manifest}:{row.line}"
+    own = own if value is None else variant_path(own, value)
+    return stand_in(own) if row is None else own
 
 
 def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sighting]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 
+from shared.app.variants import in_variants
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
     BrokenRow,
@@ -47,6 +48,19 @@ def sightings_of(
     With `start`, a manifest of that version is read from that row on. Raises BlobNotFound,
     BlobChanged or BlobStoreUnavailable while one is read.
     """
+    seen = _seen(blobs, found, path, recipe=recipe, named_directly=named_directly, start=start)
+    yield from in_variants(seen, recipe)
+
+
+def _seen(
+    blobs: Blobs,
+    found: Blob | Unlisted,
+    path: str,
+    *,
+    recipe: Recipe | None,
+    named_directly: bool,
+    start: RowPlace | None,
+) -> Iterator[Sighting]:
     by = recipe.group_by if recipe else "folder"
     if isinstance(found, Unlisted):
         kind = "unreadable_folder" if found.key.endswith("/") else "unreadable"

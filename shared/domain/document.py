@@ -75,12 +75,16 @@ class RowPlace(Record, frozen=True, kw_only=True):
 
 
 class Content(Record, frozen=True, kw_only=True):
-    """One version of a document. `etag` changes exactly when the version does."""
+    """One version of a document. `etag` changes exactly when the version does.
+
+    `variant` is which of its recipe's values (`each`) this document is made with.
+    """
 
     source: str
     etag: str
     size: int
     row: RowPlace | None = None
+    variant: str | None = None
 
     @property
     def order(self) -> str:

@@ -17,7 +17,8 @@ from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
-from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
+from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
+from shared.domain.variants import Each, parse_each
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
 
@@ -33,6 +34,7 @@ KEYS = (
     "max_tokens",
     "system",
     "output",
+    "each",
     "max_wait",
     "group_by",
     "max_attempts",
@@ -75,7 +77,7 @@ class Recipe:
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
     that the template can't do without. `template_line` is the line of the file that it begins on,
-    `guard` what renders it where it isn't plain.
+    `guard` what renders it where it isn't plain. `each` makes several documents of one.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    each: Each | None = None
     guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -145,8 +148,10 @@ def parse_recipe(
         betas = output_plan(catalog.find(model), max_tokens)
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
+    each = parse_each(head)
+    own = own_words(each, each.values[0] if each else None)
     source = head.body.strip()
-    template, line = _template(head, source, guard)
+    template, line = _template(head, source, guard, own)
     recipe = Recipe(
         name=name,
         model=model,
@@ -164,7 +169,8 @@ def parse_recipe(
         description=head.text("description"),
         template=source,
         template_line=line,
-        needs_columns=template.needed_columns,
+        needs_columns=template.needed_columns - own.values.keys(),
+        each=each,
         guard=guard,
     )
     try:
@@ -289,7 +295,14 @@ def _params(head: FrontMatter) -> dict[str, Any]:
     return params
 
 
-def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[PromptTemplate, int]:
+def own_words(each: Each | None, variant: str | None) -> Own:
+    """What a recipe gives to its prompt itself, for one of its values."""
+    return Own.of({each.name: variant} if each and variant is not None else {})
+
+
+def _template(
+    head: FrontMatter, source: str, guard: Guard | None, own: Own
+) -> tuple[PromptTemplate, int]:
     """The prompt's template and its first line, tried once on made-up data.
 
     The trial finds what no document could get past (an unknown filter, say); what depends on a
@@ -315,11 +328,12 @@ def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[Prom
     columns = dict.fromkeys(template.columns, "sample")
     document = dict.fromkeys(DOCUMENT_FIELDS, "sample")
     try:
-        template.render({**columns, "columns": columns, "document": document}, salt=b"")
+        values = {**columns, "columns": columns, "document": document}
+        template.render(values, salt=b"", own=own)
     except PromptError as error:
         if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
             raise _template_error(head, line, error) from error
-    if not template.reads_document:
+    if not template.reads_document(besides=own.values.keys()):
         raise RecipeError(
             f"{head.name}:{line}: the prompt takes nothing of the document, so every report would "
             "be the same; put {{ document.text }} where the document belongs"
