@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any
 
 from shared.domain import front_matter
+from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
+from shared.domain.recipe_output import parse_form
 from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
 from shared.domain.variants import Each, parse_each
 
@@ -34,6 +35,7 @@ KEYS = (
     "max_tokens",
     "system",
     "output",
+    "fields",
     "each",
     "max_wait",
     "group_by",
@@ -65,19 +67,14 @@ GROUPINGS = ("folder", "none", "date")
 """What `group_by` may say besides a manifest's column."""
 
 
-class Output(StrEnum):
-    """What a report is written as."""
-
-    MARKDOWN = "markdown"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A recipe that is known to be usable.
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
     that the template can't do without. `template_line` is the line of the file that it begins on,
-    `guard` what renders it where it isn't plain. `each` makes several documents of one.
+    `guard` what renders it where it isn't plain. `sent_params` are `params` with the form that
+    answers have to have. `each` makes several documents of one.
     """
 
     name: str
@@ -85,7 +82,7 @@ class Recipe:
     max_tokens: int
     betas: tuple[str, ...]
     system: str | None
-    output: Output
+    form: AnswerForm
     max_wait: timedelta
     group_by: str
     max_attempts: int
@@ -97,6 +94,16 @@ class Recipe:
     needs_columns: frozenset[str]
     each: Each | None = None
     guard: Guard | None = field(default=None, compare=False, repr=False)
+    sent_params: Mapping[str, Any] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sent_params", self._with_format())
+
+    def _with_format(self) -> Mapping[str, Any]:
+        if not self.form.fields:
+            return self.params
+        config = {**self.params.get("output_config", {}), "format": self.form.sent_format}
+        return {**self.params, "output_config": config}
 
     @property
     def fingerprint(self) -> str:
@@ -106,10 +113,15 @@ class Recipe:
             self.max_tokens,
             self.betas,
             self.system,
-            sorted(self.params.items()),
+            sorted(self.sent_params.items()),
             self.template,
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def output(self) -> Output:
+        """What its reports are written as."""
+        return self.form.output
 
     @property
     def inference_geo(self) -> str | None:
@@ -148,8 +160,10 @@ def parse_recipe(
         betas = output_plan(catalog.find(model), max_tokens)
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
+    params = _params(head)
+    form = parse_form(head, params)
     each = parse_each(head)
-    own = own_words(each, each.values[0] if each else None)
+    own = own_words(form, each, each.values[0] if each else None)
     source = head.body.strip()
     template, line = _template(head, source, guard, own)
     recipe = Recipe(
@@ -158,14 +172,14 @@ def parse_recipe(
         max_tokens=max_tokens,
         betas=betas,
         system=head.text("system"),
-        output=_output(head),
+        form=form,
         max_wait=_max_wait(head),
         group_by=head.text("group_by", longest=200, one_line=True) or "folder",
         max_attempts=head.integer(
             "max_attempts", DEFAULT_MAX_ATTEMPTS, least=1, most=MOST_ATTEMPTS
         ),
         max_cost=_max_cost(head),
-        params=_params(head),
+        params=params,
         description=head.text("description"),
         template=source,
         template_line=line,
@@ -205,18 +219,6 @@ def _model(head: FrontMatter, override: str | None) -> str:
             f"{place}: {shown(model)} is not a model's id; write one such as claude-opus-4-6"
         )
     return model
-
-
-def _output(head: FrontMatter) -> Output:
-    value = head.get("output")
-    if value is None:
-        return Output.MARKDOWN
-    if value not in tuple(Output):
-        raise head.error(
-            "output",
-            f"{shown(value)} is not available in this version; use markdown, or leave it out",
-        )
-    return Output(value)
 
 
 def _max_wait(head: FrontMatter) -> timedelta:
@@ -295,9 +297,10 @@ def _params(head: FrontMatter) -> dict[str, Any]:
     return params
 
 
-def own_words(each: Each | None, variant: str | None) -> Own:
-    """What a recipe gives to its prompt itself, for one of its values."""
-    return Own.of({each.name: variant} if each and variant is not None else {})
+def own_words(form: AnswerForm, each: Each | None, variant: str | None) -> Own:
+    """What a recipe gives to its prompt itself: its fields, and one of its values."""
+    values: dict[str, Any] = {"fields": form.fields} if form.fields else {}
+    return Own.of(values | ({each.name: variant} if each and variant is not None else {}))
 
 
 def _template(

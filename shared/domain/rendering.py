@@ -102,7 +102,7 @@ class Renderer:
                     f"{self._recipe.name}: it has {known}, and this was taken in "
                     f"{'without' if variant is None else f'for {variant}'}; take it in anew"
                 )
-            self._own[variant] = own_words(self._recipe.each, variant)
+            self._own[variant] = own_words(self._recipe.form, self._recipe.each, variant)
         return self._own[variant]
 
 
@@ -118,7 +118,7 @@ def request_params(recipe: Recipe, prompt: str) -> dict[str, Any]:
         "max_tokens": recipe.max_tokens,
         "system": system_prompt(recipe),
         "messages": [{"role": "user", "content": prompt}],
-        **{key: recipe.params[key] for key in sorted(recipe.params)},
+        **dict(sorted(recipe.sent_params.items())),
     }
 
 

@@ -1,0 +1,42 @@
+"""Rows of the results tables: what docmill knows of a report, and the fields of its answer."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+from shared.domain.catalog import Usage
+from shared.domain.ids import BatchId
+from shared.domain.record import Record
+
+OWN_COLUMNS: Final = (
+    *("document", "group", "model", "cost_usd"),
+    *("input_tokens", "cache_write_tokens", "cache_read_tokens", "output_tokens", "truncated"),
+)
+"""What stands before the fields in a table."""
+
+
+class Row(Record, frozen=True, kw_only=True):
+    """One report, as a table has it. `batch` is the one it came in; `cost` is in US dollars."""
+
+    document: str
+    batch: BatchId
+    group: str
+    model: str
+    cost: Decimal | None = None
+    usage: Usage
+    truncated: bool = False
+    fields: dict[str, Any]
+
+    def own(self) -> tuple[str | int | bool | Decimal | None, ...]:
+        """The values of OWN_COLUMNS."""
+        usage = self.usage
+        return (
+            self.document,
+            self.group,
+            self.model,
+            self.cost,
+            usage.input_tokens,
+            usage.cache_creation_5m + usage.cache_creation_1h,
+            usage.cache_read,
+            usage.output_tokens,
+            self.truncated,
+        )
