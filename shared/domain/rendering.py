@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from shared.domain.names import MAX_PATH_BYTES
+from shared.domain.numbered import numbered
 from shared.domain.recipe import Recipe, own_words
 from shared.domain.record import Record
 from shared.domain.template import NONCE_CHARACTERS, OWN_NAMES, Own, PromptError, PromptTemplate
@@ -64,6 +65,7 @@ class Renderer:
         self._recipe = recipe
         self._template = PromptTemplate(recipe.template, guard=recipe.guard)
         self._own: dict[str | None, Own] = {}
+        self._numbers = "numbered" in self._template.document_fields
 
     def render(self, document: RenderInput) -> str:
         """The prompt for `document`. Raises RenderError, with the recipe's line if it is known.
@@ -77,11 +79,10 @@ class Renderer:
             name: value for name, value in columns.items() if name not in OWN_NAMES
         }
         values["columns"] = columns
-        values["document"] = {
-            "text": document.text,
-            "name": document.name,
-            "path": document.path,
-        }
+        seen = {"text": document.text, "name": document.name, "path": document.path}
+        if self._numbers:
+            seen["numbered"] = numbered(document.text)
+        values["document"] = seen
         try:
             prompt = self._template.render(values, salt=document.digest.encode(), own=own)
         except PromptError as fault:

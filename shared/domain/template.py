@@ -29,7 +29,7 @@ FUEL_PER_CHARACTER = 10
 INLINE_CHARACTERS = 200
 NONCE_CHARACTERS = 16
 OWN_NAMES = frozenset({"document", "columns"})
-DOCUMENT_FIELDS = ("text", "name", "path")
+DOCUMENT_FIELDS = ("text", "name", "path", "numbered")
 
 _BUILT_IN_NAMES = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 _CONTEXT_NAMES = frozenset({"loop", "caller", "self", "super"})
