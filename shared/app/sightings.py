@@ -18,6 +18,7 @@ from shared.domain.manifest import (
 )
 from shared.domain.names import InvalidName, check_path, escaped, stand_in
 from shared.domain.recipe import Recipe
+from shared.domain.truth import Truth, truth_in
 from shared.ports.blobs import Blob, Blobs, BlobUnreadable, Unlisted
 
 RECIPE_NAME = "_recipe.md"
@@ -80,7 +81,7 @@ def _seen(
             yield Sighting(path=path, group=group_of(path, by, found.modified), content=content)
             return
         for row in _checked(recipe, reader, path):
-            yield _row(row, found, path, by)
+            yield _row(row, found, path, by, recipe.truth if recipe else None)
     except InvalidManifest as error:
         yield _unusable(path, "invalid_manifest", str(error), content, by)
     except BlobUnreadable as error:
@@ -152,7 +153,7 @@ def _listed(names: Iterable[str]) -> str:
     return text if len(text) <= _LISTED_CHARS else f"{text[: _LISTED_CHARS - 1]}…"
 
 
-def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
+def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str, truth: Truth | None) -> Sighting:
     if isinstance(row, BrokenRow):
         message = row.message
         if f"line {row.line}" not in message:
@@ -166,7 +167,13 @@ def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
     return Sighting(
         path=row.id,
         group=group_of(row.id, by, blob.modified, row.columns, manifest=path),
-        content=Content(source=blob.key, etag=row.digest, size=row.length, row=_place(row, blob)),
+        content=Content(
+            source=blob.key,
+            etag=row.digest,
+            size=row.length,
+            row=_place(row, blob),
+            truth=truth_in(row.columns, truth),
+        ),
         manifest=path,
     )
 

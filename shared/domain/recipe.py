@@ -19,6 +19,7 @@ from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
 from shared.domain.recipe_output import parse_form
 from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
+from shared.domain.truth import Truth, parse_truth
 from shared.domain.variants import Each, parse_each
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
@@ -37,6 +38,7 @@ KEYS = (
     "output",
     "fields",
     "each",
+    "truth",
     "max_wait",
     "group_by",
     "max_attempts",
@@ -74,7 +76,8 @@ class Recipe:
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
     that the template can't do without. `template_line` is the line of the file that it begins on,
     `guard` what renders it where it isn't plain. `sent_params` are `params` with the form that
-    answers have to have. `each` makes several documents of one.
+    answers have to have. `each` makes several documents of one, `truth` compares answers with a
+    column.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Recipe:
     template_line: int
     needs_columns: frozenset[str]
     each: Each | None = None
+    truth: Truth | None = None
     guard: Guard | None = field(default=None, compare=False, repr=False)
     sent_params: Mapping[str, Any] = field(init=False, compare=False, repr=False)
 
@@ -115,6 +119,7 @@ class Recipe:
             self.system,
             sorted(self.sent_params.items()),
             self.template,
+            *([self.truth.column] if self.truth else []),  # which is withheld
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -185,6 +190,7 @@ def parse_recipe(
         template_line=line,
         needs_columns=template.needed_columns - own.values.keys(),
         each=each,
+        truth=parse_truth(head, form.fields),
         guard=guard,
     )
     try:
