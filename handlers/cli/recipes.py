@@ -30,6 +30,13 @@ _NEW = """\
 description: What this recipe does, in one line
 model: claude-opus-4-6
 max_tokens: 8192
+# fields:                # what becomes columns of results.csv, each a type, labels or a JSON Schema
+#   urgency: [low, medium, high]
+# each:                  # several reports of one document; the prompt takes {{ language }}
+#   language: [de, fr]
+# truth:                 # labels beside a manifest's column of right ones: confusion.csv
+#   field: urgency
+#   column: truth
 # system: Who the model is and whom it writes for.
 # group_by: folder       # what batches are cut along: folder, none, date, or a manifest's column
 # max_wait: 15m          # on AWS: how long a document waits at most for others to share its batch
@@ -54,11 +61,13 @@ Answer in Markdown, with these sections and no others:
 
 def lines() -> list[str]:
     """`docmill recipes`: a line each."""
-    found = []
-    for name, text in sorted(builtin_recipes().items()):
-        recipe = parse_recipe(text, name=name, catalog=catalog())
-        found.append(f"{name}  {recipe.model}  {recipe.description}")
-    return found
+    found = [
+        parse_recipe(text, name=name, catalog=catalog())
+        for name, text in sorted(builtin_recipes().items())
+    ]
+    names = max(len(recipe.name) for recipe in found)
+    models = max(len(recipe.model) for recipe in found)
+    return [f"{each.name:{names}}  {each.model:{models}}  {each.description}" for each in found]
 
 
 def text_of(name: str) -> str:
@@ -103,6 +112,10 @@ def _said(recipe: Recipe) -> str:
     longest = counted(recipe.max_tokens, "token")
     parts = [f"{recipe.name} is fine: {recipe.model}, reports of up to {longest}"]
     parts += [f"beta {beta}" for beta in recipe.betas]
+    if recipe.each is not None:
+        parts.append(f"one for each {recipe.each.name}: {', '.join(recipe.each.values)}")
+    if recipe.truth is not None:
+        parts.append(f"{recipe.truth.field} is compared with the column {recipe.truth.column}")
     if recipe.needs_columns:
         parts.append(f"for manifests with {', '.join(sorted(recipe.needs_columns))}")
     if recipe.params:
@@ -168,6 +181,7 @@ def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
         "max_tokens": recipe.max_tokens,
         "betas": recipe.betas,
         "needs_columns": sorted(recipe.needs_columns),
+        "each": None if recipe.each is None else {recipe.each.name: recipe.each.values},
         "fingerprint": recipe.fingerprint,
     }
     if request is not None:

@@ -171,6 +171,11 @@ def parse_recipe(
     own = own_words(form, each, each.values[0] if each else None)
     source = head.body.strip()
     template, line = _template(head, source, guard, own)
+    truth = parse_truth(head, form.fields)
+    if truth is not None and truth.column in template.columns:
+        raise head.error(
+            "truth", f"the prompt uses the column {truth.column}, which is withheld from it"
+        )
     recipe = Recipe(
         name=name,
         model=model,
@@ -190,7 +195,7 @@ def parse_recipe(
         template_line=line,
         needs_columns=template.needed_columns - own.values.keys(),
         each=each,
-        truth=parse_truth(head, form.fields),
+        truth=truth,
         guard=guard,
     )
     try:
