@@ -33,6 +33,7 @@ class Requests:
         self.deps = deps
         self.recipe = recipe
         self._renderer = Renderer(recipe)
+        self._suffix = recipe.form.suffix
 
     def make(
         self, document: Document, content: Read, name: CustomId
@@ -46,7 +47,7 @@ class Requests:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
             return report_lost(document, now=now) if lost else unchanged(document)
-        if waits and (failure := blocked(self.deps, document)) is not None:
+        if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
             prompt = self._renderer.render(rendered_as(document, content.input))

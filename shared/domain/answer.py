@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from shared.domain.answer_form import REPORT_FIELD, AnswerForm, Output
+from shared.domain.columns import NoValue, column, value_in
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
@@ -53,6 +54,7 @@ class Answers:
     def __init__(self, form: AnswerForm) -> None:
         self._form = form
         self._validator = _compiled(form.schema)
+        self._columns = [column(name, schema) for name, schema in form.fields.items()]
 
     def read(self, text: str) -> Answer:
         """The answer in a message's text. Raises InvalidAnswer."""
@@ -64,6 +66,11 @@ class Answers:
         if fault is not None:
             raise InvalidAnswer(f"{_place(fault.instance_path)}: {_clipped(fault.message)}")
         fields = {name: _exact(found[name], schema) for name, schema in self._form.fields.items()}
+        for each in self._columns:
+            try:
+                value_in(each, fields[each.name])
+            except NoValue as error:
+                raise InvalidAnswer(f"{each.name}: {error}") from None
         if self._form.output is Output.JSON:
             return Answer(fields=fields, text=None)
         if not found[REPORT_FIELD].strip():

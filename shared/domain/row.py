@@ -1,5 +1,6 @@
 """Rows of the results tables: what docmill knows of a report, and the fields of its answer."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,10 +16,12 @@ OWN_COLUMNS: Final = (
 
 
 class Row(Record, frozen=True, kw_only=True):
-    """One report, as a table has it. `batch` is the one it came in; `cost` is in US dollars."""
+    """One report, as a table has it. `batch` is the one it came in, planned at `planned_at`; `cost`
+    is in US dollars, None where no price is known."""
 
     document: str
     batch: BatchId
+    planned_at: datetime
     group: str
     model: str
     cost: Decimal | None = None
