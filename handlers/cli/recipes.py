@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from handlers.cli.faults import Fault
-from handlers.cli.inputs import Inputs, sightings
+from handlers.cli.inputs import Inputs, key_of, sightings
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
@@ -18,11 +18,14 @@ from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
 from shared.app.requests import Requests
-from shared.domain.document import Document, sighted
+from shared.app.sightings import sightings_of
+from shared.domain.document import Document, Sighting, sighted
 from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import custom_id
+from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, parse_recipe
+from shared.ports.blobs import Blobs
 from shared.wiring.laptop import JOB
 
 _NEW = """\
@@ -137,7 +140,7 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
         translated_errors(),
         rehearsal(Path(nowhere) / "out", options, recipe) as deps,
     ):
-        seen = next(sightings(deps.documents, inputs, recipe), None)
+        seen = _first(deps.documents, inputs, recipe)
         if seen is None:
             raise Fault(f"{shown} holds no document")
         document = sighted(None, seen, job=JOB, now=deps.clock())
@@ -150,6 +153,16 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
             raise _unusable(shown, made)
     found: dict[str, Any] = msgspec.json.decode(made[1])
     return found
+
+
+def _first(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Sighting | None:
+    """The first document of a file; of a table that is no manifest, the one it is in a folder."""
+    seen = next(sightings(blobs, inputs, recipe), None)
+    [file] = inputs.files
+    if seen is None or seen.failure is None or manifest_kind(file.name, named_directly=False):
+        return seen
+    as_document = sightings_of(blobs, blobs.stat(key_of(file)), file.name, recipe=recipe)
+    return seen if recipe.needs_columns else next(as_document, seen)
 
 
 def _unusable(shown: str, document: Document | None) -> Fault:

@@ -13,6 +13,9 @@ MOST_TRUTHS: Final = 500
 """Truths that are no label, each with a row of its own; the rest share one, so that no column that
 was named by mistake grows the table with the job."""
 
+CORNER: Final = "truth \\ answer"
+"""The first cell, by which the table is told from a file of somebody else's."""
+
 NO_ANSWER: Final = "(no answer)"
 ANOTHER: Final = "(another)"
 
@@ -92,10 +95,7 @@ class Confusion:
         text = io.StringIO()
         # Labels come from people who may be strangers to whoever opens the table.
         write = csv.writer(text, lineterminator="\r\n").writerow
-        write(
-            [_safe(cell) for cell in (f"{self._truth.column} \\ {self._truth.field}", *answers)]
-            + ["total", "recall"]
-        )
+        write([CORNER, *map(_safe, answers), "total", "recall"])
         for truth in rows:
             counts = [self._pairs[truth, given] for given in answers]
             right = self._pairs[truth, truth] if truth in labels else 0

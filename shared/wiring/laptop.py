@@ -14,7 +14,9 @@ from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps, Emit, say_nothing
 from shared.app.publish import FAILURES, SUMMARY
+from shared.domain.confusion import CORNER
 from shared.domain.ids import JobName
+from shared.domain.names import CONFUSION
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import BatchApi
@@ -28,7 +30,11 @@ JOB = JobName("local")
 utc_now = ambient.utc_now
 
 _BEGINNING = 4096
-_OWN_FILES = {SUMMARY: (b'"job"', b'"documents"'), FAILURES: (b'"path"', b'"custom_id"')}
+_OWN_FILES = {
+    SUMMARY: (b'"job"', b'"documents"'),
+    FAILURES: (b'"path"', b'"custom_id"'),
+    CONFUSION: (CORNER.encode(),),
+}
 """What docmill's own files at the top of an output have in their beginning, unless empty."""
 
 

@@ -19,7 +19,7 @@ def test_each_truth_has_a_row_and_each_answer_a_column() -> None:
     found.unanswered("b")
     found.answered(None, "a")
     assert table(found) == [
-        ["truth \\ label", "a", "b", "'=c", "(no answer)", "total", "recall"],
+        ["truth \\ answer", "a", "b", "'=c", "(no answer)", "total", "recall"],
         ["a", "2", "1", "0", "0", "3", "0.6667"],
         ["b", "0", "1", "0", "1", "2", "0.5000"],
         ["'=c", "0", "1", "0", "0", "1", "0.0000"],
