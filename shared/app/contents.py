@@ -4,7 +4,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from shared.app.deps import Deps
+from shared.app.variants import rendered_as
 from shared.domain.document import SOURCE_CHANGED, Document, Failure
 from shared.domain.manifest import (
     InvalidManifest,
@@ -53,6 +56,15 @@ def read_contents(
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
+    for document, content in _contents(deps, documents, recipe):
+        if isinstance(content, Ready):
+            content = replace(content, input=rendered_as(document, content.input))  # noqa: PLW2901
+        yield document, content
+
+
+def _contents(
+    deps: Deps, documents: Iterable[Document], recipe: Recipe
+) -> Iterator[tuple[Document, Read]]:
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else _UNKNOWN_CONTEXT
     rows = _RowReader(deps.documents, recipe.truth)

@@ -9,7 +9,6 @@ from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
-from shared.app.variants import rendered_as
 from shared.domain.document import (
     Document,
     DocumentStatus,
@@ -50,7 +49,7 @@ class Requests:
         if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
-            prompt = self._renderer.render(rendered_as(document, content.input))
+            prompt = self._renderer.render(content.input)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         request = _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
