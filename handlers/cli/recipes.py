@@ -19,6 +19,8 @@ from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
 from shared.app.requests import Requests
 from shared.app.sightings import sightings_of
+from shared.domain.answer_form import Output
+from shared.domain.columns import column
 from shared.domain.document import Document, Sighting, sighted
 from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import custom_id
@@ -33,8 +35,11 @@ _NEW = """\
 description: What this recipe does, in one line
 model: claude-opus-4-6
 max_tokens: 8192
-# fields:                # what becomes columns of results.csv, each a type, labels or a JSON Schema
+# output: markdown       # or json, text, html: what each report is written as
+# fields:                # the answer's fields, which become columns of results.csv and .parquet
 #   urgency: [low, medium, high]
+#   due: {type: [string, "null"], format: date, description: By when an answer is expected}
+#   open_questions: {type: array, items: string, maxItems: 10}
 # each:                  # several reports of one document; the prompt takes {{ language }}
 #   language: [de, fr]
 # truth:                 # labels beside a manifest's column of right ones: confusion.csv
@@ -114,6 +119,11 @@ def check(name: str, document: Path | None, *, model: str | None, as_json: bool)
 def _said(recipe: Recipe) -> str:
     longest = counted(recipe.max_tokens, "token")
     parts = [f"{recipe.name} is fine: {recipe.model}, reports of up to {longest}"]
+    if recipe.output is not Output.MARKDOWN:
+        parts.append(f"as {recipe.output}")
+    if fields := recipe.form.fields:
+        listed = ", ".join(f"{name} ({column(name, one).kind})" for name, one in fields.items())
+        parts.append(f"{counted(len(fields), 'field')}: {listed}")
     parts += [f"beta {beta}" for beta in recipe.betas]
     if recipe.each is not None:
         parts.append(f"one for each {recipe.each.name}: {', '.join(recipe.each.values)}")
@@ -180,6 +190,9 @@ def _show(recipe: Recipe, request: dict[str, Any]) -> None:
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
         click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")
+    if recipe.form.fields:
+        schema = json.dumps(recipe.form.sent_format["schema"], ensure_ascii=False, indent=2)
+        click.echo(f"\n--- the answer's schema\n{_printable(schema)}")
 
 
 def _printable(text: str) -> str:
@@ -193,6 +206,8 @@ def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
         "model": recipe.model,
         "max_tokens": recipe.max_tokens,
         "betas": recipe.betas,
+        "output": recipe.output,
+        "fields": {name: column(name, one).kind for name, one in recipe.form.fields.items()},
         "needs_columns": sorted(recipe.needs_columns),
         "each": None if recipe.each is None else {recipe.each.name: recipe.each.values},
         "fingerprint": recipe.fingerprint,

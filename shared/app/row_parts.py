@@ -150,7 +150,7 @@ def _compacted(deps: Deps, job: JobName) -> list[str]:
 
 def _held(deps: Deps, keys: list[str]) -> list[Iterator[Row]]:
     """The rows of small parts, which are read whole, several at once."""
-    found = []
+    found: list[Iterator[Row]] = []
     for data in deps.reports.read_many(keys):
         if isinstance(data, BlobError):
             raise data

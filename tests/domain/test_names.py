@@ -76,6 +76,7 @@ def test_ordinary_and_unusual_names_are_kept(path: str) -> None:
         (".DOCMILL/state.db", ".docmill"),
         ("summary.json/x", "summary.json"),
         ("failures.jsonl/x/y", "failures.jsonl"),
+        ("Results.CSV/x", "results.csv"),
     ],
 )
 def test_a_name_that_may_not_become_a_path_is_refused_with_its_reason(path: str, why: str) -> None:
