@@ -26,7 +26,7 @@ run: $(VENV)/run ## Make a report of every sample document, or of those for RECI
 	@for recipe in $(or $(RECIPE),$(SAMPLES)); do \
 	  echo "$$recipe:"; status=0; \
 	  $(BIN)/docmill run events/documents/$$recipe --recipe $$recipe --out $(OUT)/$$recipe \
-	    $(if $(ANTHROPIC_API_KEY),,--simulate) || status=$$?; \
+	    $(if $(ANTHROPIC_API_KEY),$(if $(YES),--yes),--simulate) || status=$$?; \
 	  test $$status -le 1 || exit $$status; \
 	done
 

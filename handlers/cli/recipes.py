@@ -186,7 +186,9 @@ def _show(recipe: Recipe, request: dict[str, Any]) -> None:
     cost = bound(recipe, catalog())(size)
     about = f"about {counted(size // BYTES_PER_TOKEN, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
-    click.echo(f"its request has {size:,} bytes, {about}{most}")
+    value = recipe.each.values[0] if recipe.each else None
+    which = f" for {value}" if value else ""
+    click.echo(f"its request{which} has {size:,} bytes, {about}{most}")
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
         click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")

@@ -15,9 +15,23 @@ GOOD: dict[str, dict[str, Any]] = {
         "renewal": "conflicting",
         "notice_days": None,
         "governing_law": "England and Wales",
-        "risks_high": 5,
-        "risks_medium": 6,
-        "risks_low": 1,
+        "obligations": [
+            {
+                "whose": "ours",
+                "what": "Tender eighteen swap bodies each Working Night or pay 70% for each fewer",
+                "due": "each Working Night",
+                "place": "clause 3.3",
+            }
+        ],
+        "risks": [
+            {
+                "severity": "high",
+                "what": "An indemnity outside every cap, whoever caused the loss",
+                "quote": "Clauses 7.2 and 7.4 do not apply to this indemnity.",
+                "place": "clause 7.3",
+            }
+        ],
+        "risks_high": 1,
         "missing_clauses": ["Data protection"],
         "needs_lawyer_now": True,
     },
@@ -31,6 +45,8 @@ GOOD: dict[str, dict[str, Any]] = {
                 "severity": "critical",
                 "category": "security",
                 "title": "A receipt's status and tracking number become SQL",
+                "why": "A status of x', owner = 'y writes any column of any parcel.",
+                "suggestion": "Pass the three values as parameters.",
                 "confidence": "certain",
             }
         ],
@@ -88,6 +104,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("contract-review", {"effective_date": "January 2026"}, "effective_date"),
     ("contract-review", {"renewal": "evergreen"}, "renewal"),
     ("contract-review", {"notice_days": -1}, "notice_days"),
+    ("contract-review", {"risks": [{"severity": "grave"}]}, "risks[0]"),
     ("contract-review", {"advice": "sign it"}, "the answer"),
     ("code-review", {"verdict": "LGTM"}, "verdict"),
     ("code-review", {"findings": [{"file": "a.py", "line": 0}]}, "findings[0]"),

@@ -110,3 +110,10 @@ def test_a_translation_keeps_to_its_language_and_its_placeholders() -> None:
     assert "with the BCP 47 tag ja-JP, for" in prompt
     assert "`{{ name }}`" in prompt
     assert "(`{#like-this}`)" in prompt
+
+
+def test_the_contracts_good_answer_quotes_what_stands_there() -> None:
+    folder = SAMPLES / "contract-review" / "suppliers"
+    [contract] = [file.read_text(encoding="utf-8") for file in folder.iterdir()]
+    for risk in GOOD["contract-review"]["risks"]:
+        assert risk["quote"] in contract
