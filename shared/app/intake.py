@@ -15,6 +15,7 @@ from shared.app.gone import forget, forget_rows
 from shared.app.groups import mark_stale, open_group
 from shared.app.report_places import has_report
 from shared.app.slices import SLICE
+from shared.app.variants import forget_former
 from shared.domain.document import (
     REPORT_MISSING,
     Content,
@@ -75,6 +76,7 @@ def take_in(
         if begun and until is not None and deps.clock() >= until:
             return total + Taken(left=next(iter(part.values())))
         total += intake.take(part)
+        forget_former(deps, job, part.values())
         begun = True
     for source, etag in intake.manifests.items():
         forget_rows(deps, job, source, etag)

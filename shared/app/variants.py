@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from shared.app.deps import Deps
+from shared.app.gone import forget
 from shared.domain.document import Document, Failure, Sighting
+from shared.domain.ids import JobName
 from shared.domain.names import InvalidName, check_path
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import RenderInput
@@ -42,6 +45,25 @@ def _variant(sighting: Sighting, value: str, *, group: str) -> Sighting:
             failure = Failure(type="invalid_name", message=error.message)
     content = replace(sighting.content, variant=value)
     return replace(sighting, path=path, group=group, content=content, failure=failure)
+
+
+def forget_former(deps: Deps, job: JobName, sightings: Iterable[Sighting]) -> None:
+    """Forget what waited, or failed, from before its recipe made variants of it."""
+    former = {
+        plain_path(each.path, each.content.variant): each.content.source
+        for each in sightings
+        if each.content.variant is not None
+    }
+    if former:
+        known = deps.store.documents(job, former.keys()).values()
+        forget(
+            deps,
+            (
+                each
+                for each in known
+                if each.content.variant is None and each.content.source == former[each.path]
+            ),
+        )
 
 
 def paths_of(path: str, recipe: Recipe | None) -> list[str]:

@@ -4,12 +4,13 @@ import pytest
 
 from shared.adapters.builtin import catalog
 from shared.app.contents import read_contents
+from shared.app.gone import forget_gone
 from shared.app.requests import Requests
 from shared.app.uploads import Upload, take_upload
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import CustomId
 from shared.domain.recipe import Recipe, parse_recipe
-from tests.app.home import Home
+from tests.app.home import JOB, Home
 from tests.app.jobs import run
 
 
@@ -82,25 +83,47 @@ def test_batches_can_be_cut_along_the_value(home: Home) -> None:
     assert sorted((batch.group, batch.size) for batch in home.batches()) == [("de", 2), ("fr", 2)]
 
 
-def test_what_waited_before_there_were_languages_fails_unsent_and_says_why(
-    home: Home,
-) -> None:
-    with_languages, home.recipe = (
-        home.recipe,
-        parse_recipe(
-            "---\nmodel: claude-opus-4-6\n---\n{{ document.text }}\n",
-            name="r.md",
-            catalog=catalog(),
-        ),
-    )
+def plain() -> Recipe:
+    text = "---\nmodel: claude-opus-4-6\n---\n{{ document.text }}\n"
+    return parse_recipe(text, name="r.md", catalog=catalog())
+
+
+def test_what_waited_before_there_were_languages_becomes_its_variants(home: Home) -> None:
+    with_languages, home.recipe = home.recipe, plain()
+    home.write("a.md", "Hello")
+    home.write("rows.jsonl", '{"id": "r1", "text": "Good day"}\n')
+    home.see()
+    assert set(home.documents()) == {"a.md", "r1"}
+    home.recipe = with_languages
+    home.see()
+    assert set(home.documents()) == {"a.md.de", "a.md.fr", "r1.de", "r1.fr"}
+
+
+def test_a_report_from_before_there_were_languages_stays(home: Home) -> None:
+    with_languages, home.recipe = home.recipe, plain()
     home.write("a.md", "Hello")
     home.see()
-    home.recipe = with_languages
     run(home)
-    failure = home.documents()["a.md"].failure
+    home.recipe = with_languages
+    home.see()
+    run(home)
+    assert {path for path, status in home.statuses().items() if status.value == "reported"} == {
+        *("a.md", "a.md.de", "a.md.fr")
+    }
+    assert home.requested() == 3
+
+
+def test_what_waits_for_a_language_that_is_gone_fails_unsent_and_is_forgotten(home: Home) -> None:
+    home.write("a.md", "Hello")
+    home.see()
+    home.recipe = recipe("de")
+    run(home)
+    failure = home.documents()["a.md.fr"].failure
     assert failure is not None
-    assert failure.message.endswith("this was taken in without; take it in anew")
-    assert home.requested() == 0
+    assert "has each language: de, and this was taken in for fr" in failure.message
+    assert home.requested() == 1
+    forget_gone(home.deps, JOB)
+    assert set(home.documents()) == {"a.md.de"}
 
 
 def test_a_removed_upload_is_forgotten_in_every_language(home: Home) -> None:
