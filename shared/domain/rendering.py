@@ -57,6 +57,11 @@ class RenderInput(Record, frozen=True, kw_only=True):
     columns: Mapping[str, Any] | None = None
     variant: str | None = None
 
+    @property
+    def numbered(self) -> str:
+        """The text with its lines numbered."""
+        return numbered(self.text)
+
 
 class Renderer:
     """Renders documents with one recipe; its template is compiled once."""
@@ -81,7 +86,7 @@ class Renderer:
         values["columns"] = columns
         seen = {"text": document.text, "name": document.name, "path": document.path}
         if self._numbers:
-            seen["numbered"] = numbered(document.text)
+            seen["numbered"] = document.numbered
         values["document"] = seen
         try:
             prompt = self._template.render(values, salt=document.digest.encode(), own=own)
