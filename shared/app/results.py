@@ -315,17 +315,8 @@ class Reading:
         outcome = judged.outcome
         report = outcome.unwritten if isinstance(outcome, Fail) else outcome
         if isinstance(report, Report) and report.fields is not None:
-            row = Row(
-                document=self.members[judged.place].path,
-                batch=self.batch.id,
-                planned_at=self.batch.planned_at,
-                group=self.batch.group,
-                model=report.model,
-                cost=judged.cost,
-                usage=report.usage,
-                truncated=report.truncated,
-                fields=report.fields,
-            )
+            document = self.members[judged.place].path
+            row = Row.of(report, document=document, batch=self.batch, cost=judged.cost)
             self.rows.add(judged.place, row)
 
     def _count(self, judged: _Judged) -> None:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
 LONGEST_REASON: Final = 300
-"""Characters of why an answer is invalid: the value in question may be a megabyte."""
+"""Characters of why an answer is invalid: the labels of a field may be many."""
+
+_UNASKED: Final = "it has properties that were not asked for"
 
 _DECODE = msgspec.json.Decoder().decode
 
 
 class InvalidAnswer(Exception):
-    """An answer that isn't what was asked for; `message` is one line, with the place in it."""
+    """An answer that isn't what was asked for; `message` is one line, with the place in it and
+    nothing of the answer's own: it is logged."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -53,7 +56,7 @@ class Answers:
 
     def __init__(self, form: AnswerForm) -> None:
         self._form = form
-        self._validator = _compiled(form.schema)
+        self._validator = _compiled(form.schema, mask="it")
         self._columns = [column(name, schema) for name, schema in form.fields.items()]
 
     def read(self, text: str) -> Answer:
@@ -64,7 +67,9 @@ class Answers:
             raise InvalidAnswer(f"the answer is not JSON: {_clipped(str(error))}") from None
         fault = next(iter(self._validator.iter_errors(found)), None)
         if fault is not None:
-            raise InvalidAnswer(f"{_place(fault.instance_path)}: {_clipped(fault.message)}")
+            unasked = fault.schema_path[-1:] == ["additionalProperties"]
+            what = _UNASKED if unasked else fault.message
+            raise InvalidAnswer(f"{_place(fault.instance_path)}: {_clipped(what)}")
         fields = {name: _exact(found[name], schema) for name, schema in self._form.fields.items()}
         for each in self._columns:
             try:
@@ -91,12 +96,16 @@ class Answers:
                     raise UnusableSchema(where, f"no answer can be {label!r}: {fault.message}")
 
 
-def _compiled(schema: Mapping[str, Any]) -> "Draft202012Validator":
+def _compiled(schema: Mapping[str, Any], *, mask: str | None = None) -> "Draft202012Validator":
+    """With a `mask`, messages say that instead of the value in question."""
     import jsonschema_rs  # noqa: PLC0415 - only where there are fields
 
     try:
         return jsonschema_rs.Draft202012Validator(
-            dict(schema), validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
+            dict(schema),
+            validate_formats=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            mask=mask,
         )
     except jsonschema_rs.ValidationError as error:
         where = "".join(_step(step) for step in error.instance_path)

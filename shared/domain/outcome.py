@@ -89,7 +89,6 @@ class Retry(Record, frozen=True, kw_only=True):
     attempts: int
     failure: Failure
     hold: str | None = None
-    model: str = ""
     usage: Usage | None = None
     uncounted: bool = False
 
@@ -223,7 +222,7 @@ def _read(
             return fail(OUTPUT_CUT, _CUT[stop_reason], retryable=False)
         invalid = failure(INVALID_OUTPUT, error.message, retryable=True)
         again = _again(invalid, max_attempts)
-        return replace(again, model=message.model, usage=usage, uncounted=uncounted)
+        return replace(again, usage=usage, uncounted=uncounted)
     return replace(report, text=answer.text or "", fields=answer.fields)
 
 

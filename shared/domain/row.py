@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from shared.domain.batch import Batch
 from shared.domain.catalog import Usage
 from shared.domain.ids import BatchId
+from shared.domain.outcome import Report
 from shared.domain.record import Record
 
 OWN_COLUMNS: Final = (
@@ -28,6 +30,21 @@ class Row(Record, frozen=True, kw_only=True):
     usage: Usage
     truncated: bool = False
     fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, report: Report, *, document: str, batch: Batch, cost: Decimal | None) -> Self:
+        """The row of a report whose answer has fields."""
+        return cls(
+            document=document,
+            batch=batch.id,
+            planned_at=batch.planned_at,
+            group=batch.group,
+            model=report.model,
+            cost=cost,
+            usage=report.usage,
+            truncated=report.truncated,
+            fields=report.fields or {},
+        )
 
     def own(self) -> tuple[str | int | bool | Decimal | None, ...]:
         """The values of OWN_COLUMNS."""

@@ -203,7 +203,7 @@ def test_an_answer_by_fields_is_a_report_without_text() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"score": 10}', "score: 10 is greater than the maximum of 9"),
+        ('{"score": 10}', "score: it is greater than the maximum of 9"),
         ("Sure! Here it is", "the answer is not JSON"),
     ],
 )
@@ -221,7 +221,7 @@ def test_an_invalid_answer_counts_and_is_tried_again_until_attempts_end(
     assert isinstance(last, Fail)
     assert (last.failure.type, last.failure.retryable) == ("invalid_output", True)
     assert message in last.failure.message
-    assert (last.usage, last.model) == (usage, "claude-opus-4-6")
+    assert last.usage == usage
 
 
 @pytest.mark.parametrize(

@@ -208,5 +208,5 @@ def test_reports_of_every_kind_and_tables_are_fetched(stack: Deployed, tmp_path:
     for name in found:
         put(stack, f"one/{name}", summary("one", reported=4) if "summary" in name else b"x")
     put(stack, "one/.docmill/rows/k2m9x4q2w8ab.jsonl", b"{}")
-    stack("reports", "fetch", "one", "--out", tmp_path)
-    assert files(tmp_path).keys() == found
+    stack("reports", "fetch", "--out", tmp_path)
+    assert files(tmp_path / "one").keys() == found
