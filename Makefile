@@ -22,7 +22,7 @@ PYTHON313 = $(shell python3.13 $(WHICH) || PYENV_VERSION=`pyenv latest 3.13 2>/d
 help: ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-run: $(VENV)/run ## Make a report of every sample document, or of those for RECIPE=translation (simulated without ANTHROPIC_API_KEY)
+run: $(VENV)/run ## Make a report of every sample document, or of those for RECIPE=translation (simulated without ANTHROPIC_API_KEY; with it, YES=1 says yes to the prices)
 	@for recipe in $(or $(RECIPE),$(SAMPLES)); do \
 	  echo "$$recipe:"; status=0; \
 	  $(BIN)/docmill run events/documents/$$recipe --recipe $$recipe --out $(OUT)/$$recipe \
