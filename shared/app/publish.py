@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from shared.app.agreement import publish_agreement
 from shared.app.candidates import still
 from shared.app.deps import Deps
 from shared.app.groups import change_job
@@ -44,6 +45,7 @@ def publish(deps: Deps, name: JobName) -> Summary:
     failures = _Failures(deps, name, before)
     deps.reports.write_stream(deps.output_key(name, FAILURES), failures)
     tables = publish_tables(deps, name)
+    summary = summary.beside(publish_agreement(deps, name))
     deps.reports.write_many([(deps.output_key(name, SUMMARY), render_summary(summary))])
     ended = deps.clock()
     is_whole = failures.count == summary.documents[DocumentStatus.FAILED] and not any(

@@ -21,6 +21,7 @@ from shared.app.sightings import (
     sightings_of,
     unplaced,
 )
+from shared.app.variants import paths_of
 from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
 from shared.domain.manifest import manifest_kind
@@ -140,7 +141,9 @@ def _take_blob(
         try:
             blob = deps.documents.stat(upload.key)
         except BlobNotFound:
-            forget_source(deps, job, upload.key, [path, f"/{upload.key}"])
+            recipe = _recipe(deps, job)
+            names = (*paths_of(path, recipe), *paths_of(f"/{upload.key}", recipe))
+            forget_source(deps, job, upload.key, names)
             break
         if blob.etag == etag:
             break

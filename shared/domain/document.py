@@ -76,12 +76,18 @@ class RowPlace(Record, frozen=True, kw_only=True):
 
 
 class Content(Record, frozen=True, kw_only=True):
-    """One version of a document. `etag` changes exactly when the version does."""
+    """One version of a document. `etag` changes exactly when the version does.
+
+    `variant` is which of its recipe's values (`each`) this document is made with, `truth` what its
+    row says the answer should be.
+    """
 
     source: str
     etag: str
     size: int
     row: RowPlace | None = None
+    variant: str | None = None
+    truth: str | None = None
 
     @property
     def order(self) -> str:

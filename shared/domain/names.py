@@ -22,7 +22,9 @@ REPORT_SUFFIXES: Final = (REPORT_SUFFIX, ".json", ".txt", ".html")
 
 TABLES: Final = ("results.csv", "results.parquet", "results.jsonl")
 
-RESERVED: Final = frozenset({".docmill", "failures.jsonl", "summary.json", *TABLES})
+CONFUSION: Final = "confusion.csv"
+
+RESERVED: Final = frozenset({".docmill", "failures.jsonl", "summary.json", *TABLES, CONFUSION})
 """What the output holds at its top beside reports: no document may lie *below* a folder of such a
 name, and no report may have one (`summary.json`, of a document `summary`)."""
 

@@ -18,7 +18,9 @@ from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
 from shared.domain.recipe_output import parse_form
-from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
+from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
+from shared.domain.truth import Truth, parse_truth
+from shared.domain.variants import Each, parse_each
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
 
@@ -35,6 +37,8 @@ KEYS = (
     "system",
     "output",
     "fields",
+    "each",
+    "truth",
     "max_wait",
     "group_by",
     "max_attempts",
@@ -72,7 +76,8 @@ class Recipe:
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
     that the template can't do without. `template_line` is the line of the file that it begins on,
     `guard` what renders it where it isn't plain. `sent_params` are `params` with the form that
-    answers have to have.
+    answers have to have. `each` makes several documents of one, `truth` compares answers with a
+    column.
     """
 
     name: str
@@ -90,6 +95,8 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    each: Each | None = None
+    truth: Truth | None = None
     guard: Guard | None = field(default=None, compare=False, repr=False)
     sent_params: Mapping[str, Any] = field(init=False, compare=False, repr=False)
 
@@ -112,6 +119,7 @@ class Recipe:
             self.system,
             sorted(self.sent_params.items()),
             self.template,
+            *([self.truth.column] if self.truth else []),  # which is withheld
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -157,16 +165,24 @@ def parse_recipe(
         betas = output_plan(catalog.find(model), max_tokens)
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
-    source = head.body.strip()
-    template, line = _template(head, source, guard)
     params = _params(head)
+    form = parse_form(head, params)
+    each = parse_each(head)
+    own = own_words(form, each, each.values[0] if each else None)
+    source = head.body.strip()
+    template, line = _template(head, source, guard, own)
+    truth = parse_truth(head, form.fields)
+    if truth is not None and truth.column in template.columns:
+        raise head.error(
+            "truth", f"the prompt uses the column {truth.column}, which is withheld from it"
+        )
     recipe = Recipe(
         name=name,
         model=model,
         max_tokens=max_tokens,
         betas=betas,
         system=head.text("system"),
-        form=parse_form(head, params),
+        form=form,
         max_wait=_max_wait(head),
         group_by=head.text("group_by", longest=200, one_line=True) or "folder",
         max_attempts=head.integer(
@@ -177,7 +193,9 @@ def parse_recipe(
         description=head.text("description"),
         template=source,
         template_line=line,
-        needs_columns=template.needed_columns,
+        needs_columns=template.needed_columns - own.values.keys(),
+        each=each,
+        truth=truth,
         guard=guard,
     )
     try:
@@ -290,7 +308,15 @@ def _params(head: FrontMatter) -> dict[str, Any]:
     return params
 
 
-def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[PromptTemplate, int]:
+def own_words(form: AnswerForm, each: Each | None, variant: str | None) -> Own:
+    """What a recipe gives to its prompt itself: its fields, and one of its values."""
+    values: dict[str, Any] = {"fields": form.fields} if form.fields else {}
+    return Own.of(values | ({each.name: variant} if each and variant is not None else {}))
+
+
+def _template(
+    head: FrontMatter, source: str, guard: Guard | None, own: Own
+) -> tuple[PromptTemplate, int]:
     """The prompt's template and its first line, tried once on made-up data.
 
     The trial finds what no document could get past (an unknown filter, say); what depends on a
@@ -316,11 +342,12 @@ def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[Prom
     columns = dict.fromkeys(template.columns, "sample")
     document = dict.fromkeys(DOCUMENT_FIELDS, "sample")
     try:
-        template.render({**columns, "columns": columns, "document": document}, salt=b"")
+        values = {**columns, "columns": columns, "document": document}
+        template.render(values, salt=b"", own=own)
     except PromptError as error:
         if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
             raise _template_error(head, line, error) from error
-    if not template.reads_document:
+    if not template.reads_document(besides=own.values.keys()):
         raise RecipeError(
             f"{head.name}:{line}: the prompt takes nothing of the document, so every report would "
             "be the same; put {{ document.text }} where the document belongs"
