@@ -34,7 +34,7 @@ from shared.app.control import (
 )
 from shared.app.control import cancel as cancel_job
 from shared.app.drive import drive
-from shared.app.gone import forget_gone
+from shared.app.gone import forget_gone, forget_misfits
 from shared.app.intake import take_in
 from shared.app.load import waiting
 from shared.app.publish import publish
@@ -86,11 +86,16 @@ def run(
     async def take_and_drive(work: Session) -> int:
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
+        forget_misfits(work.deps, JOB, waiting=True)
         _put_in_place(work)
         came = work.deps.clock()
-        taken = take_in(
-            work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
+        seen = sightings(
+            work.deps.documents,
+            found,
+            work.recipe,
+            tell=lambda said: work.deps.emit(NOTE, message=said),
         )
+        taken = take_in(work.deps, JOB, seen, ready=True)
         work.deps.emit(
             "taken_in",
             new=taken.new,

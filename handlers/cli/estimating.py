@@ -20,7 +20,7 @@ from handlers.cli.wording import counted, money, priced
 from shared.adapters.builtin import catalog
 from shared.app.control import unpaid, would_wait
 from shared.app.deps import Deps
-from shared.app.gone import forget_gone
+from shared.app.gone import forget_gone, forget_misfits
 from shared.app.intake import take_in
 from shared.app.load import Waiting, waiting
 from shared.app.publish import summary_of
@@ -91,6 +91,7 @@ def _rehearse(out: Path, given: Inputs, options: Options, recipe: Recipe) -> _Re
     with rehearsal(out, options, recipe) as deps:
         check_documents(deps.documents, given, recipe)
         forget_gone(deps, JOB)
+        forget_misfits(deps, JOB, waiting=True)
         take_in(deps, JOB, sightings(deps.documents, given, recipe), ready=True)
         found = waiting(deps, JOB, recipe, also=would_wait(deps, JOB, unpaid(deps, JOB)))
         return _Rehearsed(
