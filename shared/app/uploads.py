@@ -208,7 +208,7 @@ def _take_job(deps: Deps, job: JobName, upload: Upload, until: datetime | None) 
     recipe = _recipe(deps, job)
 
     def everything() -> Iterator[Sighting]:
-        if upload.source is not None:
+        if upload.source is not None and not upload.source.endswith("/"):
             path = upload.source.removeprefix(prefix)
             with suppress(BlobNotFound):
                 begun = deps.documents.stat(upload.source)

@@ -8,8 +8,9 @@ from enum import Enum, StrEnum
 from typing import Final
 
 MOST_MEMBERS: Final = 1_000_000
-MOST_BYTES: Final = 20_000_000_000
-"""What all members have at most, unpacked; more is refused before a member is taken."""
+MOST_BYTES: Final = 5_000_000_000
+"""What all members have at most, unpacked; more is refused before a member is taken. A function
+with a third of a processor unpacks so much in a minute."""
 
 MOST_RATIO: Final = 300
 """Source code packs to a fifth, logs to a thirtieth, a bomb to a thousandth."""
