@@ -93,7 +93,7 @@ def run(
             work.deps.documents,
             found,
             work.recipe,
-            tell=lambda said: work.deps.emit(NOTE, message=said),
+            tell=lambda said: _tell_left_out(work, said),
         )
         taken = take_in(work.deps, JOB, seen, ready=True)
         work.deps.emit(
@@ -167,6 +167,11 @@ def _perform(
     except BrokenPipeError:
         Fault(f"nobody reads standard output any more; {RESUME}").show()
         raise
+
+
+def _tell_left_out(work: Session, said: str) -> None:
+    work.deps.emit(NOTE, message=said)
+    work.deps.emit("files_left_out", message=said)
 
 
 def _put_in_place(work: Session) -> frozenset[str]:

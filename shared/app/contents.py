@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from shared.app.archive_contents import ArchiveContents
 from shared.app.deps import Deps
 from shared.app.folders import read_folder
 from shared.app.gone import misfits
@@ -32,6 +33,9 @@ from shared.ports.blobs import (
     Blobs,
     BlobStoreUnavailable,
 )
+
+if TYPE_CHECKING:
+    from shared.app.archive_contents import ArchiveContents
 
 _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
@@ -159,7 +163,13 @@ class _InnerReader:
         self._recipe = recipe
         self._context = context
         self._rows = _RowReader(blobs)
-        self._archives = ArchiveContents(blobs)
+
+    @cached_property
+    def _archives(self) -> "ArchiveContents":
+        # Where no archive is read, nothing is imported for one.
+        from shared.app.archive_contents import ArchiveContents  # noqa: PLC0415
+
+        return ArchiveContents(self._blobs)
 
     def leaves(self, document: Document) -> bool:
         """Whether it is just a file, which is read with others."""

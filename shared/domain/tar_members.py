@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from shared.domain.archive import BadArchive, Member, Sort
@@ -34,6 +35,12 @@ class Forward:
             self.position += len(part)
             size -= len(part)
             yield part
+
+    def drain(self) -> None:
+        """Read on to the end, where a checksum may be wrong."""
+        for piece in chain((self._held,), self._pieces):
+            self.position += len(piece)
+        self._held = memoryview(b"")
 
     def skip_to(self, position: int) -> bool:
         """Move on; whether there is so much."""
@@ -94,6 +101,7 @@ def members(stream: Forward) -> Iterator[Member]:
         raise BadArchive(f"its end is cut off, behind member {number}")
     if headers.last.strip(b"\0"):
         raise BadArchive(f"a header in it is broken, behind member {number}")
+    stream.drain()
 
 
 def _member(number: int, found: tarfile.TarInfo) -> Member:
