@@ -13,10 +13,12 @@ from shared.app.folders import read_folder
 from shared.app.gone import misfits
 from shared.app.ranges import Ranges
 from shared.domain.bundle import bundle
-from shared.domain.document import SOURCE_CHANGED, Document, Failure
+from shared.domain.document import SOURCE_CHANGED, Document, Failure, RowPlace
 from shared.domain.manifest import (
+    Columns,
     InvalidManifest,
     InvalidRow,
+    ManifestKind,
     manifest_kind,
     parse_row,
     read_header,
@@ -36,6 +38,7 @@ from shared.ports.blobs import (
 
 if TYPE_CHECKING:
     from shared.app.archive_contents import ArchiveContents
+    from shared.app.parquet import ParquetRows
 
 _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
@@ -239,9 +242,7 @@ class _RowReader:
         if kind is None:
             raise AssertionError(f"{source} is not a manifest")
         try:
-            data = self._ranges.read(source, place.manifest_etag, place.offset, place.length)
-            header = self._header(source, place.manifest_etag) if kind == "csv" else None
-            columns = parse_row(kind, data, header)
+            columns = self._columns(kind, source, place)
         except BlobError as error:
             return _unreadable(error)
         except InvalidRow as error:
@@ -258,6 +259,19 @@ class _RowReader:
                 digest=document.content.etag,
             ),
         )
+
+    def _columns(self, kind: ManifestKind, source: str, place: RowPlace) -> Columns:
+        if kind is ManifestKind.PARQUET:
+            return self._parquet.read(source, place.manifest_etag, place.line)
+        data = self._ranges.read(source, place.manifest_etag, place.offset, place.length)
+        header = self._header(source, place.manifest_etag) if kind is ManifestKind.CSV else None
+        return parse_row(kind, data, header)
+
+    @cached_property
+    def _parquet(self) -> "ParquetRows":
+        from shared.app.parquet import ParquetRows  # noqa: PLC0415 - as with archives
+
+        return ParquetRows(self._blobs)
 
     def _header(self, source: str, etag: str) -> tuple[str, ...]:
         key = (source, etag)

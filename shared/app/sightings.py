@@ -118,6 +118,11 @@ def _manifest_rows(
     kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=named_directly)
     if kind is None:
         return None
+    if kind is ManifestKind.PARQUET:
+        from shared.app.parquet import parquet_rows  # noqa: PLC0415 - as with archives
+
+        begun = start is not None and start.manifest_etag == blob.etag
+        return parquet_rows(blobs, blob, start=start.line if start and begun else 1)
     if start is not None and start.manifest_etag == blob.etag and start.offset:
         header = None
         if kind is ManifestKind.CSV:
@@ -136,10 +141,11 @@ def _checked(
 ) -> Iterator[Row | BrokenRow]:
     """The same rows. Raises InvalidManifest where the first shows that all lack a column.
 
-    A CSV lacks a column in every row or in none; objects may differ, so each is rendered.
+    A CSV or Parquet file lacks a column in every row or in none; objects may differ, so each is
+    rendered.
     """
-    is_csv = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True) is ManifestKind.CSV
-    unchecked = recipe is not None and is_csv
+    kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True)
+    unchecked = recipe is not None and kind in (ManifestKind.CSV, ManifestKind.PARQUET)
     for row in found:
         if recipe is not None and unchecked and isinstance(row, Row):
             missing = recipe.needs_columns - row.columns.keys()

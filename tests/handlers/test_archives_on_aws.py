@@ -1,9 +1,12 @@
 """Archives and folders that are one document, from upload to report in the AWS home on moto."""
 
+import io
 import random
 from collections.abc import Iterator
 
 import pytest
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
 
 from handlers import intake
 from shared.adapters.simulator.core import SimulatorSettings
@@ -115,3 +118,17 @@ def test_broken_archives_fail_in_their_row(aws: Cloud) -> None:
         "no.zip": "invalid_archive",
         "cut.tgz": "invalid_archive",
     }
+
+
+def test_rows_of_parquet_are_documents_that_are_read_again_by_their_place(aws: Cloud) -> None:
+    target = io.BytesIO()
+    ids = Array([f"row/{number}" for number in range(40)], type=DataType.string())
+    text = Array([f"text {number}" for number in range(40)], type=DataType.string())
+    write_parquet(Table.from_pydict({"id": ids, "text": text}), target, max_row_group_size=15)
+    upload(aws, {"rows.parquet": target.getvalue(), "no.parquet": b"id,text\n1,2\n"})
+    finish(aws)
+    assert aws.reports() == {f"row/{number}.md" for number in range(40)}
+    assert [failure["path"] for failure in aws.failures()] == ["no.parquet"]
+    aws.upload({f"{JOB}/rows.parquet": target.getvalue()})
+    finish(aws)
+    assert len(aws.paid()) == 40
