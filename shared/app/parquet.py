@@ -21,7 +21,7 @@ from shared.domain.parquet_footer import TAIL_BYTES, Footer, RowGroup, footer_si
 from shared.ports.blobs import Blob, BlobError, Blobs
 
 _BLOCK_BYTES: Final = 4 << 20
-_BLOCKS: Final = 24
+_BLOCKS: Final = 16
 """What is held of a file: columns of a row group lie apart and are read in turns."""
 
 _BATCH_BYTES: Final = 8_000_000
