@@ -65,7 +65,7 @@ def _whole(archive: Archive, blob: Blob, path: str, by: str) -> Sighting:
     return Sighting(
         path=path,
         group=group_of(path, by, blob.modified),
-        content=Content(source=blob.key, etag=blob.etag, size=size, parts=files),
+        content=Content(source=blob.key, etag=blob.etag, size=size, files=files),
     )
 
 

@@ -92,7 +92,7 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 def _read_files(
     blobs: Blobs, documents: list[Document], context: int
 ) -> Iterator[tuple[Document, Read]]:
-    limit = _limit(context)
+    limit = _most_text(context)
     fit = [document for document in documents if document.content.size <= limit]
     contents = blobs.read_many(
         [document.content.source for document in fit],
@@ -109,7 +109,7 @@ def _read_files(
             yield document, _checked(_file(document, data), context)
 
 
-def _limit(context: int) -> int:
+def _most_text(context: int) -> int:
     return context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
 
 
@@ -186,7 +186,7 @@ class _InnerReader:
         if misfits(document, self._recipe.shape):
             message = "by the recipe as it is now, what lies there is cut into documents otherwise"
             return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
-        if content.size > _limit(self._context):
+        if content.size > _most_text(self._context):
             return _too_large(document, self._context)
         try:
             if content.packed is not None:
@@ -199,7 +199,7 @@ class _InnerReader:
             return _unreadable(error)
 
     def _archive(self, document: Document) -> Read:
-        limit = _limit(self._context)
+        limit = _most_text(self._context)
         text = self._archives.whole(document.content, document.path, limit)
         if isinstance(text, Failure):
             return text

@@ -44,7 +44,7 @@ class Folder:
     path: str
     etag: str
     size: int
-    parts: int
+    files: int
     modified: datetime | None
     fault: str | None
 
@@ -73,7 +73,7 @@ def _among(path: str, run: Iterator[_Found]) -> Folder:
 def look(blobs: Blobs, key: str, path: str) -> Folder | None:
     """The folder as it is now; None where it holds nothing. Raises BlobStoreUnavailable."""
     folder = _folder(key, path, _parts(blobs, key))
-    return folder if folder.parts else None
+    return folder if folder.files else None
 
 
 def is_there(blobs: Blobs, key: str) -> bool:
@@ -107,7 +107,7 @@ def _folder(key: str, path: str, parts: Iterable[Blob | Unlisted]) -> Folder:
         path=path,
         etag=digest.hexdigest()[:_ETAG_HEX],
         size=size,
-        parts=count,
+        files=count,
         modified=modified,
         fault=fault,
     )
@@ -122,8 +122,8 @@ def folder_sighting(folder: Folder, recipe: Recipe | None) -> Sighting:
         failure = Failure(type="invalid_name", message=error.message)
     if failure is None and folder.fault is not None:
         failure = Failure(type="unreadable", message=folder.fault, retryable=True)
-    if failure is None and folder.parts > MOST_PARTS:
-        message = f"it has {folder.parts:,} files; one document has {MOST_PARTS:,} at most"
+    if failure is None and folder.files > MOST_PARTS:
+        message = f"it has {folder.files:,} files; one document has {MOST_PARTS:,} at most"
         failure = Failure(type="document_too_large", message=message)
     path = stand_in(folder.path)
     modified = () if folder.modified is None else (folder.modified,)
@@ -131,7 +131,7 @@ def folder_sighting(folder: Folder, recipe: Recipe | None) -> Sighting:
         path=path,
         group=group_of(path, recipe.group_by if recipe else "folder", *modified),
         content=Content(
-            source=escaped(folder.key), etag=folder.etag, size=folder.size, parts=folder.parts
+            source=escaped(folder.key), etag=folder.etag, size=folder.size, files=folder.files
         ),
         failure=failure,
     )

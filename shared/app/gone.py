@@ -27,7 +27,7 @@ def forget_gone(deps: Deps, job: JobName) -> None:
 
     def is_gone(document: Document) -> bool:
         source = document.content.source
-        if source.endswith("/") and not document.content.parts:
+        if source.endswith("/") and not document.content.files:
             return True
         if source not in known:
             known[source] = _is_gone(deps, source)
@@ -81,10 +81,10 @@ def misfits(document: Document, shape: InputShape) -> bool:
         return False
     if content.packed is not None:
         return shape.whole_archives
-    if content.parts and content.source.endswith("/"):
+    if content.files and content.source.endswith("/"):
         of_a_run = shape.whole_archives and "/" not in document.path
         return not of_a_run and shape.folder_of(f"{document.path}/part") != document.path
-    if content.parts and not shape.whole_archives:
+    if content.files and not shape.whole_archives:
         return True
     return shape.folder_of(document.path) is not None
 

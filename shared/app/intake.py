@@ -211,7 +211,7 @@ class _Intake:
         return etag is not None and (content.row is None or content.row.manifest_etag == etag)
 
     def _etag(self, content: Content) -> str:
-        if not (content.parts and content.source.endswith("/")):
+        if not (content.files and content.source.endswith("/")):
             return self.deps.documents.stat(content.source).etag
         if not is_there(self.deps.documents, content.source):
             raise BlobNotFound(f"{self.deps.documents.shown(content.source)} isn't there")

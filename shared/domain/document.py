@@ -90,8 +90,8 @@ class Content(Record, frozen=True, kw_only=True):
     """One version of a document. `etag` changes exactly when the version does.
 
     A member of an archive has a `row` as well, by which it is found there: its number, the byte
-    that it begins at (of a compressed tar, once unpacked) and how many it takes. `parts` is how
-    many files a folder has that is one document; its source ends in `/`.
+    that it begins at (of a compressed tar, once unpacked) and how many it takes. `files` is how
+    many a folder or archive has that is one document; the source of a folder ends in `/`.
     """
 
     source: str
@@ -99,7 +99,7 @@ class Content(Record, frozen=True, kw_only=True):
     size: int
     row: RowPlace | None = None
     packed: Packed | None = None
-    parts: int = 0
+    files: int = 0
 
     @property
     def is_row(self) -> bool:
@@ -109,7 +109,7 @@ class Content(Record, frozen=True, kw_only=True):
     @property
     def is_file(self) -> bool:
         """Whether it is a file of its own."""
-        return self.row is None and not self.parts
+        return self.row is None and not self.files
 
     @property
     def order(self) -> str:
