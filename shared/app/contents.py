@@ -1,7 +1,7 @@
 """Reading waiting documents: each is ready to be rendered, or fails with its reason."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ def read_contents(
     """
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else _UNKNOWN_CONTEXT
-    inner = _InnerReader(deps.documents, recipe, context)
+    inner = _InnerReader(deps.documents, recipe, context, file=_file)
     for part in _read_ahead(documents):
         for is_file, run in groupby(part, key=inner.leaves):
             if is_file:
@@ -159,12 +159,20 @@ def _unreadable(error: BlobError) -> Failure:
 
 class _InnerReader:
     """Reads what isn't a file of its own: rows, members of archives, folders and archives that are
-    one document."""
+    one document. `file` reads the bytes of a member, and of a part of a folder."""
 
-    def __init__(self, blobs: Blobs, recipe: Recipe, context: int) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        recipe: Recipe,
+        context: int,
+        *,
+        file: Callable[[Document, bytes], Read],
+    ) -> None:
         self._blobs = blobs
         self._recipe = recipe
         self._context = context
+        self._file = file
         self._rows = _RowReader(blobs)
 
     @cached_property
@@ -191,7 +199,7 @@ class _InnerReader:
         try:
             if content.packed is not None:
                 data = self._archives.member(content)
-                return data if isinstance(data, Failure) else _file(document, data)
+                return data if isinstance(data, Failure) else self._file(document, data)
             if content.source.endswith("/"):
                 return self._folder(document)
             return self._archive(document)
@@ -207,7 +215,7 @@ class _InnerReader:
 
     def _folder(self, document: Document) -> Read:
         def part(name: str, data: bytes) -> Read:
-            return _file(replace(document, path=f"{document.path}/{name}"), data)
+            return self._file(replace(document, path=f"{document.path}/{name}"), data)
 
         parts = read_folder(self._blobs, document.content, part)
         if isinstance(parts, Failure):

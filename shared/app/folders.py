@@ -100,7 +100,7 @@ def _folder(key: str, path: str, parts: Iterable[Blob | Unlisted]) -> Folder:
             digest.update(f"{escaped(name)}\0?\n".encode())
             continue
         digest.update(f"{name}\0{part.etag}\n".encode())
-        size += part.size + 2 * len(name.encode()) + ROOM
+        size += part.size + 2 * len(escaped(name).encode()) + ROOM
         modified = max(modified or part.modified, part.modified)
     return Folder(
         key=key,

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.bundle import HEAD_ROOM, ROOM, bundle, fenced
+from shared.domain.names import escaped
 
 TEXTS = st.text(alphabet="`a \n", max_size=200)
 
@@ -28,10 +29,14 @@ def test_a_text_does_not_close_its_own_fence(text: str) -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=20), TEXTS), max_size=10))
 def test_it_is_never_longer_than_it_is_counted_as(parts: list[tuple[str, str]]) -> None:
-    counted = HEAD_ROOM + sum(len(text) + 2 * len(name) + ROOM for name, text in parts)
+    counted = HEAD_ROOM + sum(len(text) + 2 * len(escaped(name)) + ROOM for name, text in parts)
     assert len(bundle("title", parts)) <= counted
 
 
 def test_fences_of_a_text_of_fences_stay_within_what_is_counted() -> None:
     text = "`" * 100_000
     assert len(fenced("n", text)) <= len(text) + 2 + ROOM
+
+
+def test_a_name_stays_on_its_line() -> None:
+    assert fenced("a\n## b", "x").startswith("## a\\n## b\n\n```\n")
