@@ -211,7 +211,7 @@ class _InnerReader:
         text = self._archives.whole(document.content, document.path, limit)
         if isinstance(text, Failure):
             return text
-        return _text(document, text)
+        return _whole(document, text, text)
 
     def _folder(self, document: Document) -> Read:
         def part(name: str, data: bytes) -> Read:
@@ -220,11 +220,12 @@ class _InnerReader:
         parts = read_folder(self._blobs, document.content, part)
         if isinstance(parts, Failure):
             return parts
-        return _text(document, bundle(document.path, [(n, each.input.text) for n, each in parts]))
+        text = bundle(document.path, [(name, each.input.text) for name, each in parts])
+        return _whole(document, text, "".join(f"{name}\0{each.digest}\n" for name, each in parts))
 
 
-def _text(document: Document, text: str) -> Ready:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+def _whole(document: Document, text: str, identity: str) -> Ready:
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
     name = document.path.rsplit("/", 1)[-1]
     return Ready(
         digest=digest,
