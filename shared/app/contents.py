@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from shared.app.deps import Deps
-from shared.app.folders import read_folder
+from shared.app.folders import MOST_FOLDER_BYTES, read_folder
 from shared.app.gone import misfits
 from shared.app.ranges import Ranges
 from shared.domain.bundle import bundle
-from shared.domain.document import SOURCE_CHANGED, Document, Failure, RowPlace
+from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure, RowPlace
 from shared.domain.manifest import (
     Columns,
     InvalidManifest,
@@ -194,7 +194,7 @@ class _InnerReader:
         if misfits(document, self._recipe.shape):
             message = "by the recipe as it is now, what lies there is cut into documents otherwise"
             return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
-        if content.size > _most_text(self._context):
+        if content.size > self._most(content):
             return _too_large(document, self._context)
         try:
             if content.packed is not None:
@@ -205,6 +205,11 @@ class _InnerReader:
             return self._archive(document)
         except BlobError as error:
             return _unreadable(error)
+
+    def _most(self, content: Content) -> int:
+        """How many bytes are read. What a folder's files come to shows once they are read."""
+        is_folder = content.source.endswith("/")
+        return MOST_FOLDER_BYTES if is_folder else _most_text(self._context)
 
     def _archive(self, document: Document) -> Read:
         limit = _most_text(self._context)

@@ -30,6 +30,9 @@ from shared.ports.blobs import (
 MOST_PARTS: Final = 10_000
 """Files of one document; a model's context holds fewer."""
 
+MOST_FOLDER_BYTES: Final = 100_000_000
+"""What is held of one document's files; more is no text that a model takes."""
+
 _ETAG_HEX: Final = 32
 
 T = TypeVar("T")
