@@ -97,7 +97,7 @@ def _sizes(
 ) -> Iterator[tuple[Document, int | None, int]]:
     """How many bytes the request of each has at most, and about; None where there is none."""
     largest = largest_request(recipe)
-    for is_row, run in groupby(documents, key=lambda document: document.content.row is not None):
+    for is_row, run in groupby(documents, key=lambda document: document.content.is_row):
         if is_row or largest is None:
             for document, size in request_sizes(deps, recipe, run):
                 yield document, size, size or 0
