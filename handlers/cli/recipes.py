@@ -17,9 +17,9 @@ from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
-from shared.app.requests import Requests
+from shared.app.requests import Made, Requests
 from shared.domain.document import Document, sighted
-from shared.domain.estimate import BYTES_PER_TOKEN, bound
+from shared.domain.estimate import bound
 from shared.domain.ids import custom_id
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, parse_recipe
@@ -112,7 +112,7 @@ def _said(recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
+def _request(recipe: Recipe, path: Path) -> Made:
     """What would be sent for a document, or for the first row of a manifest. Raises Fault."""
     shown = escaped(str(path))
     if not path.is_file():
@@ -135,8 +135,7 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
         made = Requests(deps, recipe).make(document, content, name)
         if isinstance(made, Document):
             raise _unusable(shown, made)
-    found: dict[str, Any] = msgspec.json.decode(made[1])
-    return found
+    return made
 
 
 def _unusable(shown: str, document: Document | None) -> Fault:
@@ -144,16 +143,33 @@ def _unusable(shown: str, document: Document | None) -> Fault:
     return Fault(escaped(f"{shown} can't be sent: {why}"))
 
 
-def _show(recipe: Recipe, request: dict[str, Any]) -> None:
-    params = request["params"]
-    size = len(msgspec.json.encode(request))
-    cost = bound(recipe, catalog())(size)
-    about = f"about {counted(size // BYTES_PER_TOKEN, 'token')} in"
+def _show(recipe: Recipe, made: Made) -> None:
+    params = msgspec.json.decode(made.request)["params"]
+    size = len(made.request)
+    cost = bound(recipe, catalog())(made.most_tokens)
+    about = f"about {counted(made.likely_tokens, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
     click.echo(f"its request has {size:,} bytes, {about}{most}")
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
-        click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")
+        click.echo(f"\n--- {message['role']}\n{_printable(_told(message['content']))}")
+    for loss in made.losses:
+        click.echo(f"\nnot in it: {escaped(loss)}")
+
+
+def _told(content: str | list[dict[str, Any]]) -> str:
+    """A message as text: attachments by what they are."""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for block in content:
+        if block["type"] == "text":
+            parts.append(block["text"])
+        else:
+            source, title = block["source"], block.get("title", "")
+            size = counted(len(source["data"]) * 3 // 4, "byte")
+            parts.append(f"[{block['type']}: {source['media_type']}, {size}] {title}".rstrip())
+    return "\n\n".join(parts)
 
 
 def _printable(text: str) -> str:
@@ -161,7 +177,7 @@ def _printable(text: str) -> str:
     return "\n".join(escaped(line) for line in text.split("\n"))
 
 
-def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
+def _as_json(recipe: Recipe, made: Made | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "recipe": recipe.name,
         "model": recipe.model,
@@ -170,8 +186,10 @@ def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
         "needs_columns": sorted(recipe.needs_columns),
         "fingerprint": recipe.fingerprint,
     }
-    if request is not None:
-        found["request"] = request
-        cost = bound(recipe, catalog())(len(msgspec.json.encode(request)))
+    if made is not None:
+        found["request"] = msgspec.json.decode(made.request)
+        if made.losses:
+            found["losses"] = made.losses
+        cost = bound(recipe, catalog())(made.most_tokens)
         found["at_most_usd"] = None if cost is None else str(Decimal(cost))
     return found

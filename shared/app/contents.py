@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from shared.app.deps import Deps
+from shared.domain.attachment import excess, most_pages
 from shared.domain.document import SOURCE_CHANGED, Document, Failure
+from shared.domain.kinds import kind_of, most_bytes
 from shared.domain.manifest import (
     InvalidManifest,
     InvalidRow,
@@ -25,20 +27,23 @@ from shared.ports.blobs import (
     Blobs,
     BlobStoreUnavailable,
 )
+from shared.ports.converter import Converted, Converter, Unconvertible
 
 _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
 _SKIP_AT_MOST = 8_000_000
-_UNKNOWN_CONTEXT = 1_000_000
+UNKNOWN_CONTEXT = 1_000_000
 _MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
 
 
 class Ready(Record, frozen=True, kw_only=True):
-    """A document that was read. `digest` is of its content: the same content, the same digest."""
+    """A document that was read. `digest` is of its content: the same content, the same digest.
+    `losses` say what could not be taken of it."""
 
     digest: str
     input: RenderInput
+    losses: tuple[str, ...] = ()
 
 
 Read = Ready | Failure
@@ -52,7 +57,7 @@ def read_contents(
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
     model = deps.catalog.find(recipe.model)
-    context = model.context_window if model else _UNKNOWN_CONTEXT
+    context = model.context_window if model else UNKNOWN_CONTEXT
     rows = _RowReader(deps.documents)
     for part in _read_ahead(documents):
         for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
@@ -60,7 +65,7 @@ def read_contents(
                 for document in run:
                     yield document, _checked(rows.read(document), context)
             else:
-                yield from _read_files(deps.documents, list(run), context)
+                yield from _read_files(deps, list(run), context)
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -77,40 +82,65 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _read_files(
-    blobs: Blobs, documents: list[Document], context: int
+    deps: Deps, documents: list[Document], context: int
 ) -> Iterator[tuple[Document, Read]]:
-    limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
-    fit = [document for document in documents if document.content.size <= limit]
-    contents = blobs.read_many(
+    most_text = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
+    fit = [each for each in documents if each.content.size <= _limit(each, most_text)]
+    contents = deps.documents.read_many(
         [document.content.source for document in fit],
         etags=[document.content.etag for document in fit],
     )
     for document in documents:
-        if document.content.size > limit:
-            message = (
-                f"it is {document.content.size:,} bytes, more than the model's context of "
-                f"{context:,} tokens can hold; split it"
-            )
-            yield document, Failure(type="document_too_large", message=message)
+        if document.content.size > _limit(document, most_text):
+            yield document, _too_many_bytes(document, context)
             continue
         data = next(contents)
         if isinstance(data, BlobError):
             yield document, _unreadable(data)
         else:
-            yield document, _checked(_file(document, data), context)
+            yield document, _checked(_file(deps.converter, document, data, context), context)
 
 
-def _file(document: Document, data: bytes) -> Read:
+def _limit(document: Document, most_text: int) -> int:
+    """How many bytes are read. A file whose name says that it isn't text has a limit of its kind:
+    its bytes say little of what a model gets of it."""
+    return most_bytes(document.path) or most_text
+
+
+def _too_many_bytes(document: Document, context: int) -> Failure:
+    most = most_bytes(document.path)
+    than = (
+        f"the {most:,} bytes of a file of its kind that are read"
+        if most
+        else f"the model's context of {context:,} tokens can hold"
+    )
+    message = f"it is {document.content.size:,} bytes, more than {than}; split it"
+    return Failure(type="document_too_large", message=message)
+
+
+def _file(converter: Converter, document: Document, data: bytes, context: int) -> Read:
+    name = document.path.rsplit("/", 1)[-1]
+    kind = kind_of(name, data)
     try:
-        text = decode(data).text
+        if kind is None:
+            found = Converted(text=decode(data).text)
+        else:
+            found = converter.convert(name, data, kind, most_pages=most_pages(context))
     except Unreadable as error:
         return Failure(type=error.type, message=error.message)
+    except Unconvertible as error:
+        return Failure(type=error.type, message=error.message, retryable=error.retryable)
     digest = hashlib.sha256(data).hexdigest()[:32]
     return Ready(
         digest=digest,
         input=RenderInput(
-            name=document.path.rsplit("/", 1)[-1], path=document.path, text=text, digest=digest
+            name=name,
+            path=document.path,
+            text=found.text,
+            digest=digest,
+            attachments=found.attachments,
         ),
+        losses=found.losses,
     )
 
 
@@ -119,6 +149,8 @@ def _checked(content: Read, context: int) -> Read:
         why = too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)
+        if content.input.attachments and (over := excess(content.input.attachments, context)):
+            return Failure(type=over[0], message=over[1])
     return content
 
 

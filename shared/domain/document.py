@@ -118,7 +118,8 @@ class Document(Record, frozen=True, kw_only=True):
     """What gets one report: a file, or one row of a manifest.
 
     `path` is its identity within the job and names its report. `since` is when this version
-    began to wait. `rev` is the store's: the revision read, 0 when never stored.
+    began to wait. `losses` say what its request lacks of it. `rev` is the store's: the revision
+    read, 0 when never stored.
     """
 
     job: JobName
@@ -133,6 +134,7 @@ class Document(Record, frozen=True, kw_only=True):
     claimed_digest: str | None = None
     reported_digest: str | None = None
     failure: Failure | None = None
+    losses: tuple[str, ...] = ()
     rev: int = 0
 
     @property
@@ -205,13 +207,17 @@ def _seen_again(document: Document, sighting: Sighting, *, now: datetime) -> Doc
     return None if after == document else after
 
 
-def claimed(document: Document, batch: BatchId, *, digest: str) -> Document:
-    """In the batch from now on. `digest` is of the content that was read for the request."""
+def claimed(
+    document: Document, batch: BatchId, *, digest: str, losses: tuple[str, ...] = ()
+) -> Document:
+    """In the batch from now on. `digest` is of the content that was read for the request, `losses`
+    what could not be taken into it."""
     return replace(
         document,
         status=_after(document, DocumentEvent.CLAIMED),
         batch=batch,
         claimed_digest=digest,
+        losses=losses,
     )
 
 

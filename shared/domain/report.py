@@ -1,6 +1,7 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -25,7 +26,7 @@ output_tokens: %d
 cost_usd: %b
 stop_reason: %b
 truncated: %b
----
+%b---
 
 """
 
@@ -47,11 +48,13 @@ def render_report(
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
+    losses: Sequence[str] = (),
 ) -> bytes:
     """A report as a file: YAML front matter, then the model's text as it came.
 
     Values are written as JSON, which is YAML too but for some characters, which are escaped: no
-    name and no word of the provider's can end the header.
+    name and no word of the provider's can end the header. `losses`, what the model didn't get to
+    see of the document, stand in it where there are any.
     """
     usage = report.usage
     header = _HEADER % (
@@ -67,6 +70,7 @@ def render_report(
         _yaml("unknown" if cost is None else plain(cost)),
         _yaml(report.stop_reason),
         _yaml(report.truncated),
+        b"losses: %b\n" % _yaml(losses) if losses else b"",
     )
     text = report.text.encode("utf-8", "replace")
     return header + text + (b"" if text.endswith(b"\n") else b"\n")

@@ -19,6 +19,7 @@ from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import BatchApi
 from shared.wiring import ambient
+from shared.wiring.conversion import converter
 from shared.wiring.settings import Settings
 
 STATE_FOLDER = ".docmill"
@@ -140,7 +141,9 @@ def for_laptop(
             max_attempts=max_attempts,
             max_batch_requests=settings.max_batch_requests,
             max_batch_bytes=settings.max_batch_bytes,
+            max_request_bytes=settings.max_request_bytes,
             check_reports=True,
         ),
+        converter=converter(),
         emit=emit,
     )

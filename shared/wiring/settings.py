@@ -6,7 +6,12 @@ from datetime import timedelta
 from typing import Self
 from urllib.parse import urlsplit
 
-from shared.domain.policy import LOOKS_PER_MINUTE, MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+from shared.domain.policy import (
+    LOOKS_PER_MINUTE,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_REQUESTS,
+    MAX_REQUEST_BYTES,
+)
 
 MOST_LOOKS = 1_000_000
 """As good as no limit: for a simulator."""
@@ -23,6 +28,7 @@ class Settings:
     doubt_grace: timedelta = timedelta(seconds=60)
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
+    max_request_bytes: int = MAX_REQUEST_BYTES
     poll_interval: timedelta = timedelta(seconds=60)
     looks_per_minute: int = LOOKS_PER_MINUTE
     table: str = ""
@@ -69,6 +75,9 @@ class Settings:
             ),
             max_batch_bytes=int(
                 number("DOCMILL_MAX_BATCH_BYTES", MAX_BATCH_BYTES, 1_000, MAX_BATCH_BYTES)
+            ),
+            max_request_bytes=int(
+                number("DOCMILL_MAX_REQUEST_BYTES", MAX_REQUEST_BYTES, 1_000, MAX_BATCH_BYTES)
             ),
             table=env.get("DOCMILL_TABLE", ""),
             input_bucket=env.get("DOCMILL_INPUT_BUCKET", ""),
