@@ -105,7 +105,7 @@ def _headers(message: MIMEPart) -> str:
         except (MessageError, ValueError, IndexError, AttributeError, TypeError):
             value = ""  # one that breaks the library's parser
         if value:
-            lines.append(f"{name}: {value}  ")
+            lines.append(f"{name}: {value}")
     return "\n".join(lines)
 
 

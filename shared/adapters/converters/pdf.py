@@ -91,7 +91,7 @@ def _text_sizes(found: pypdfium2.PdfDocument) -> Iterator[int]:
     for number in range(len(found)):
         try:
             with closing(found[number]) as page, closing(page.get_textpage()) as text:
-                yield len(text.get_text_bounded(errors="ignore").encode())
+                yield len(text.get_text_range(errors="ignore").encode())
         except pypdfium2.PdfiumError:
             yield 0
 

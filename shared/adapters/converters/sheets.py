@@ -65,7 +65,13 @@ def _sheet(sheet: CalamineSheet, room: int) -> str:
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
+    """Empty rows at the top are left out, and of several in a row all but one."""
+    was_empty = True
     for row in sheet.iter_rows():
+        is_empty = not any(value != "" for value in row)
+        if is_empty and was_empty:
+            continue
+        was_empty = is_empty
         values = [_shown(value) for value in row]
         while values and not values[-1]:
             values.pop()

@@ -33,6 +33,11 @@ class _Writer(MarkdownConverter):
 
     convert_th = convert_td
 
+    def convert_p(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+        if "td" in parent_tags or "th" in parent_tags:
+            return f"\n{text.strip()}\n"
+        return str(super().convert_p(el, text, parent_tags))  # type: ignore[misc]  # made at run time
+
     def convert_tr(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         return text + "\x03"
 

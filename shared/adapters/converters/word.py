@@ -57,8 +57,9 @@ def _name_notes(soup: BeautifulSoup) -> None:
         if found[2]:
             link.decompose()  # the way back
         else:
-            place = link.parent if link.parent and link.parent.name == "sup" else link
-            place.replace_with(f"[^{_mark(found[1], found[3])}]")
+            if link.parent is not None and link.parent.name == "sup":
+                link.parent.name = "span"
+            link.replace_with(f"[^{_mark(found[1], found[3])}]")
     for note in soup.find_all(["li", "dt"]):
         found = _NOTE.fullmatch(str(note.get("id") or ""))
         if found is not None:

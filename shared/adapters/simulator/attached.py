@@ -146,7 +146,7 @@ def _read_pdf(data: bytes) -> tuple[int, int]:
         for number in range(len(document)):
             try:
                 with closing(document[number]) as page, closing(page.get_textpage()) as text:
-                    size += len(text.get_text_bounded(errors="ignore").encode())
+                    size += len(text.get_text_range(errors="ignore").encode())
             except pypdfium2.PdfiumError:
                 continue
         pages = len(document)
