@@ -31,7 +31,10 @@ SERVICES = {
 """What each function calls of AWS. botocore carries descriptions of 400 services, 25 MB."""
 
 KEPT = ROOT / "dist" / "installed"
-LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {"Intake": "intake.lock"}
+LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {
+    "Intake": "intake.lock",
+    "Submit": "submit.lock",
+}
 
 _LAPTOP = (
     *("adapters/folder_blobs.py", "adapters/simulator", "adapters/simulator_api.py"),
