@@ -66,7 +66,7 @@ bench-table: $(VENV)/dev $(VENV)/ministack/done ## What a document costs the tab
 bench-listings: $(VENV)/dev ## Have drop and backfill compare KEYS=1000000 with what is there, in less than 100 MB
 	$(BIN)/python -m tests.bench.listings --keys $(or $(KEYS),1000000)
 
-cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into README.md
+cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into infra/README.md
 	$(BIN)/python -m tests.cost $(if $(WRITE),--write)
 
 load: $(VENV)/dev ## An hour of DOCUMENTS=100000 uploads on AWS in virtual time, and quotas that are short

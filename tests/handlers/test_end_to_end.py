@@ -238,7 +238,7 @@ def test_an_event_for_an_object_that_is_gone_is_passed_over(aws: Cloud) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EVENTS.glob("*.json")))
 def test_every_payload_is_taken_although_what_it_names_is_not_there(aws: Cloud, name: str) -> None:
-    """What README says comes of each on a stack that holds nothing."""
+    """What infra/README.md says comes of each on a stack that holds nothing."""
     event = load(name)
     if name == "scheduler-tick.json":
         for timer in (submit, poll, reconcile):
