@@ -38,6 +38,7 @@ LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {
 
 _LAPTOP = (
     *("adapters/folder_blobs.py", "adapters/simulator", "adapters/simulator_api.py"),
+    "adapters/converters/remembered.py",
     *("adapters/sqlite_file.py", "adapters/sqlite_store.py"),
     *("app/drive.py", "app/load.py", "wiring/laptop.py"),
     *("domain/published.py", "wiring/stack.py"),

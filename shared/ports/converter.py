@@ -20,6 +20,10 @@ class Unconvertible(Exception):
         self.message = message
         self.retryable = retryable
 
+    def again(self) -> "Unconvertible":
+        """The same as new: one that was raised holds on to where it was."""
+        return Unconvertible(self.type, self.message, retryable=self.retryable)
+
 
 class Converted(Record, frozen=True, kw_only=True):
     """A file as a request takes it: `text` for the prompt, never empty, `attachments` before it.

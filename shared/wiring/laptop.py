@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.adapters.builtin import catalog
+from shared.adapters.converters.remembered import RememberingConverter
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps, Emit, say_nothing
@@ -144,6 +145,6 @@ def for_laptop(
             max_request_bytes=settings.max_request_bytes,
             check_reports=True,
         ),
-        converter=converter(),
+        converter=RememberingConverter(converter(), state_folder(out) / "spool"),
         emit=emit,
     )

@@ -171,7 +171,9 @@ def test_what_was_lost_stands_in_the_header_also_after_another_try(home: Home) -
     asyncio.run(submit(home.deps))
     home.simulator.faults.error_rate = 0.0
     run(home)
-    assert home.batches()[0].totals.retried == 2
+    first = home.batches()[0].totals
+    assert first is not None
+    assert first.retried == 2
     assert header(home, "figures.xlsx")["losses"] == ["hidden sheets left out: rates"]
     assert "losses" not in header(home, "plain.md")
 
