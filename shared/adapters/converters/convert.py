@@ -70,7 +70,7 @@ def _package(data: bytes) -> Converted:
     if package.like("word/"):
         from shared.adapters.converters import word  # noqa: PLC0415
 
-        return word.document(data, package)
+        return word.document(package)
     if package.like("ppt/"):
         from shared.adapters.converters.slides import slides  # noqa: PLC0415
 

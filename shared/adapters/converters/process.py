@@ -65,23 +65,24 @@ class ConverterProcess:
             message = f"converting it takes more than {self._patience:g} seconds; split it"
             raise Unconvertible("converter_timeout", message, retryable=True) from None
         if data is None:
-            raise self._too_much()
+            raise self._too_much(retryable=True)  # or somebody else ended the child
         answer = decode_answer(data)
         self._answers += 1
         if answer.spent or self._answers >= _MOST_ANSWERS:
             self._child.close()
             self._answers = 0
         if answer.spent:
-            raise self._too_much()
+            raise self._too_much(retryable=False)
         if answer.fault is not None:
             raise Unconvertible(answer.fault.type, answer.fault.message)
         return answer
 
-    def _too_much(self) -> Unconvertible:
+    def _too_much(self, *, retryable: bool) -> Unconvertible:
         return Unconvertible(
             "converter_out_of_memory",
             f"converting it takes more than {self._memory >> 20:,} MiB of memory, or breaks the "
             "converter; split it, or save it anew",
+            retryable=retryable,
         )
 
 

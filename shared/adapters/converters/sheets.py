@@ -10,6 +10,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, Shee
 
 from shared.adapters.converters.markdown import cell, counted, joined, one_line, shortened, table
 from shared.adapters.converters.packages import Package, named
+from shared.adapters.converters.sheet_comments import comments
 from shared.ports.converter import Converted, Unconvertible
 
 _MOST_CHARACTERS: Final = 20_000_000
@@ -28,6 +29,7 @@ def workbook(data: bytes, package: Package) -> Converted:
     parts: list[str] = []
     hidden: list[str] = []
     charts: list[str] = []
+    said = comments(package)
     size = 0
     for meta in book.sheets_metadata:
         if meta.visible is not SheetVisibleEnum.Visible:
@@ -37,7 +39,9 @@ def workbook(data: bytes, package: Package) -> Converted:
         else:
             text = _sheet(book.get_sheet_by_name(meta.name), _MOST_CHARACTERS - size)
             size += len(text)
-            parts += [f"## Sheet: {one_line(meta.name)}", text or "(empty)"]
+            noted = said.get(meta.name)
+            notes = joined(["Comments:", "\n".join(noted)]) if noted else ""
+            parts += [f"## Sheet: {one_line(meta.name)}", text or "(empty)", notes]
     if not size:
         raise Unconvertible("empty_document", "no sheet that is shown has a value in it")
     losses = [named("hidden sheets", hidden)] if hidden else []
@@ -117,8 +121,6 @@ def _left_out(package: Package) -> list[str]:
         )
     if pictures := package.like("xl/media/"):
         losses.append(f"{counted(len(pictures), 'image')} left out")
-    if package.like("xl/comments") or package.like("xl/threadedComments/"):
-        losses.append("comments left out")
     if package.like("xl/pivotTables/"):
         losses.append("pivot tables read as their values")
     return [*losses, *package.left_out("xl")]

@@ -26,6 +26,10 @@ _DEEP = "its parts are nested too deep to be read"
 def main() -> None:
     """Answer until the parent closes its end."""
     bounds = msgspec.json.decode(sys.argv[1], type=Bounds)
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM):
+        # A whole group is told to end, and the parent takes its time over it: a child that died
+        # meanwhile would be blamed on a document. It ends with its parent.
+        signal.signal(asked_to_end, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (bounds.memory_bytes, bounds.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -185,6 +185,18 @@ def test_a_child_that_was_ended_between_two_documents_costs_none(strict: Convert
     assert asked(strict, "fine.docx", plain()).text == "fine\n"
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_child_that_is_told_to_end_with_all_others_waits_for_its_parent(
+    strict: ConverterProcess, name: str
+) -> None:
+    asked(strict, "fine.docx", plain())
+    child = strict._child.process
+    assert child is not None
+    os.kill(child.pid, getattr(signal, name))
+    assert asked(strict, "fine.docx", plain()).text == "fine\n"
+    assert strict._child.process is child
+
+
 def test_the_child_knows_no_secret_writes_no_file_and_goes_with_its_parent(
     strict: ConverterProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from openpyxl.comments import Comment
 
 from shared.ports.converter import Converted
 from tests.adapters.converters import files
@@ -133,6 +134,7 @@ def figures(book: Any) -> None:
     sheet["B5"] = datetime(2026, 3, 4, 5, 6)  # noqa: DTZ001
     sheet.merge_cells("A7:C7")
     sheet["A7"] = "Total"
+    sheet["B2"].comment = Comment("Not signed yet", "Ann Miller")
     book.create_sheet("rates")["A1"] = "secret rate"
     book["rates"].sheet_state = "hidden"
     book.create_sheet("bare")
@@ -156,6 +158,7 @@ def test_a_workbook_is_its_visible_sheets_with_the_values_they_show(convert: Con
     assert "|  | 2469 |  |" in lines
     assert "| 2026-03-04 | 2026-03-04 05:06:00 |  |" in lines
     assert "Merged cells: A7:C7" in lines
+    assert "- B2 (Ann Miller): Not signed yet" in lines
     assert "## Sheet: bare" in lines
     assert "secret" not in found.text
     assert found.losses == ("hidden sheets left out: rates",)
