@@ -18,14 +18,19 @@ MOST_PAGES: Final = 600
 MOST_PAGES_OF_SMALL: Final = 100
 """Of all PDFs in a request, and images likewise (reference, PDF support and vision)."""
 
+MANY_IMAGES: Final = 20
+EDGE_OF_MANY_PX: Final = 2_000
+"""With more images than that, none may have a longer side than this (reference)."""
+
 
 class Attachment(Record, frozen=True, kw_only=True):
-    """A PDF of so many `pages`, or an image, which has none. `data` is base64."""
+    """A PDF of so many `pages`, or an image with `edge_px` at its longer side. `data` is base64."""
 
     media_type: str
     title: str
     data: str
     pages: int = 0
+    edge_px: int = 0
     most_tokens: int
     likely_tokens: int
 
@@ -59,6 +64,13 @@ def excess(attachments: Sequence[Attachment], context_tokens: int) -> tuple[str,
             "too_many_images",
             f"it has {images:,} images, and a request to this model takes {most}; split it",
         )
+    edge = max((each.edge_px for each in attachments), default=0)
+    if images > MANY_IMAGES and edge > EDGE_OF_MANY_PX:
+        message = (
+            f"it has {images:,} images, of which one has {edge:,} pixels at a side; with more than "
+            f"{MANY_IMAGES} a request takes {EDGE_OF_MANY_PX:,}: make them smaller, or split it"
+        )
+        return "images_too_large", message
     return None
 
 

@@ -64,6 +64,7 @@ def picture(name: str, data: bytes, kind: Kind, sight: Sight) -> Converted:
                 media_type=media_type,
                 title=title,
                 data=encoded.decode("ascii"),
+                edge_px=max(image.size),
                 most_tokens=tokens,
                 likely_tokens=tokens,
             ),

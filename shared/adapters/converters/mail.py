@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from shared.adapters.converters.markdown import counted, joined, one_line, shortened
 from shared.adapters.converters.packages import broken
 from shared.adapters.converters.web import from_html
+from shared.domain.attachment import MANY_IMAGES
 from shared.domain.text import Unreadable, decode
 from shared.ports.converter import Converted, Unconvertible
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 DEEPEST: Final = 3
 """Mails within mails that are read."""
 _MOST_ATTACHED: Final = 30
-_MOST_IMAGES: Final = 20
-"""With more in a request the API takes smaller ones only."""
 _HEADERS: Final = ("From", "To", "Cc", "Date", "Subject")
 
 Convert = Callable[[str, bytes], Converted]
@@ -78,8 +77,8 @@ class _Mail:
             self._unread.append(f"{name} ({error.type})")
             return
         images = sum(each.is_image for each in (*self._attached, *found.attachments))
-        if images > _MOST_IMAGES:
-            self._unread.append(f"{name} (more than {_MOST_IMAGES} images)")
+        if images > MANY_IMAGES:
+            self._unread.append(f"{name} (more than {MANY_IMAGES} images)")
             return
         self._attached += found.attachments
         self._losses += [f"{one_line(name, 60)}: {loss}" for loss in found.losses]
