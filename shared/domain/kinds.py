@@ -110,5 +110,5 @@ def _by_magic(data: bytes) -> Kind | None:
             # A text may begin with these letters as well.
             return None if kind is Kind.GIF and b"\0" not in data[:1024] else kind
     if data.startswith(b"RIFF"):
-        return Kind.WEBP if data[8:12] == b"WEBP" else None
+        return Kind.WEBP if data[8:15] == b"WEBPVP8" else None
     return Kind.LOCKED_OFFICE if _LOCKED in data else None

@@ -12,7 +12,7 @@ Convert = Callable[[str, bytes], Converted]
 
 @pytest.fixture(scope="session")
 def converter() -> Iterator[ConverterProcess]:
-    found = ConverterProcess(catalog().sight)
+    found = ConverterProcess(catalog().sight, patience_s=120.0)
     yield found
     found.close()
 
