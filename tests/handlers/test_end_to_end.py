@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ import yaml
 
 from handlers import collect, intake, poll, reconcile, submit
 from handlers.cli import commands
+from handlers.cli.agreeing import Consent
 from handlers.events import MalformedEvent, changed_keys, sqs_records, upload_records
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
@@ -189,7 +191,7 @@ def run_on_laptop(folder: Path, out: Path) -> int:
         max_cost=None,
         wait=True,
         simulate=False,
-        yes=True,
+        given=Consent(yes=True, above=Decimal(0)),
         as_json=True,
     )
 
