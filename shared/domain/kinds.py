@@ -31,7 +31,7 @@ _MOST_BYTES: Final = {
     **dict.fromkeys(("png", "jpg", "jpeg", "jpe", "gif", "webp"), 64 * _MEGABYTE),
     **dict.fromkeys(("docx", "docm", "dotx", "pptx", "pptm", "ppsx"), 100 * _MEGABYTE),
     **dict.fromkeys(("xlsx", "xlsm", "epub", "eml"), 64 * _MEGABYTE),
-    **dict.fromkeys(("html", "htm", "xhtml", "ipynb"), 32 * _MEGABYTE),
+    **dict.fromkeys(("html", "htm", "xhtml", "xht", "ipynb"), 32 * _MEGABYTE),
 }
 """By suffix, how large a file is read and converted. Most of a large Word document or slide show is
 pictures, which are left out; a PDF goes as it is, below what a request may have."""
