@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Mapping
 
 from shared.adapters.child_process import ChildProcess, TooSlow
-from shared.domain.template import PromptError
+from shared.domain.template import NOTHING, Own, PromptError
 
 MEMORY_BYTES = 1 << 30
 """Address space of the child: twice what a template within its fuel was seen to need."""
@@ -33,9 +33,11 @@ class TemplateGuard:
         self._patience = patience_s
         self._child = ChildProcess("shared.adapters.template_worker", str(memory_bytes))
 
-    def __call__(self, source: str, values: Mapping[str, object], salt: bytes) -> str:
+    def __call__(
+        self, source: str, values: Mapping[str, object], salt: bytes, own: Own = NOTHING
+    ) -> str:
         """The text of the template `source`. Raises PromptError."""
-        message = pickle.dumps((source, dict(values), salt))
+        message = pickle.dumps((source, dict(values), salt, own))
         try:
             answer = self._child.ask(message, patience_s=self._patience)
         except TooSlow:

@@ -4,7 +4,10 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from shared.app.deps import Deps
+from shared.app.variants import rendered_as
 from shared.domain.attachment import excess, most_pages
 from shared.domain.document import SOURCE_CHANGED, Document, Failure
 from shared.domain.kinds import kind_of, most_bytes
@@ -16,10 +19,12 @@ from shared.domain.manifest import (
     read_header,
     row_text,
 )
+from shared.domain.manifest_row import digest_of
 from shared.domain.recipe import Recipe
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
+from shared.domain.truth import Truth, withheld
 from shared.ports.blobs import (
     BlobChanged,
     BlobError,
@@ -56,9 +61,18 @@ def read_contents(
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
+    for document, content in _contents(deps, documents, recipe):
+        if isinstance(content, Ready):
+            content = replace(content, input=rendered_as(document, content.input))  # noqa: PLW2901
+        yield document, content
+
+
+def _contents(
+    deps: Deps, documents: Iterable[Document], recipe: Recipe
+) -> Iterator[tuple[Document, Read]]:
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else UNKNOWN_CONTEXT
-    rows = _RowReader(deps.documents)
+    rows = _RowReader(deps.documents, recipe.truth)
     for part in _read_ahead(documents):
         for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
             if is_row:
@@ -171,8 +185,9 @@ def _unreadable(error: BlobError) -> Failure:
 class _RowReader:
     """Reads rows by their place; rows that lie in order are read as one stream."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, truth: Truth | None) -> None:
         self._blobs = blobs
+        self._truth = truth
         self._open: tuple[str, str] | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._buffer = bytearray()
@@ -198,14 +213,16 @@ class _RowReader:
             return Failure(type=error.type, message=f"line {place.line}: {error.message}")
         except InvalidManifest as error:
             return Failure(type="invalid_manifest", message=error.message)
+        told = withheld(columns, self._truth)
+        digest = document.content.etag if told is columns else digest_of(told)
         return Ready(
-            digest=document.content.etag,
+            digest=digest,
             input=RenderInput(
                 name=document.path,
                 path=document.path,
-                text=row_text(columns),
-                columns=columns,
-                digest=document.content.etag,
+                text=row_text(told),
+                columns=told,
+                digest=digest,
             ),
         )
 

@@ -48,6 +48,7 @@ class Requests:
         self._renderer = Renderer(recipe)
         model = deps.catalog.find(recipe.model)
         self._context = model.context_window if model else UNKNOWN_CONTEXT
+        self._suffix = recipe.form.suffix
 
     def make(self, document: Document, content: Read, name: CustomId) -> Document | Made:
         """The request, or the document as it ends without one."""
@@ -59,7 +60,7 @@ class Requests:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
             return report_lost(document, now=now) if lost else unchanged(document)
-        if waits and (failure := blocked(self.deps, document)) is not None:
+        if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
             prompt = self._renderer.render(content.input)

@@ -15,6 +15,7 @@ from shared.adapters.simulator.rows import Ending, Row
 from shared.domain.ids import BatchId, place_of
 
 _MARK = re.compile(r"@@(?P<key>[^#@]+)#(?P<version>\d+)@@")
+_READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _UNPAID = frozenset({Ending.ERRORED, Ending.EXPIRED, Ending.CANCELED})
 
 
@@ -42,6 +43,13 @@ class Accepted:
     def name(self) -> str:
         """For messages."""
         return f"{self.key} version {self.version} in {self.batch.id} as {self.custom_id}"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its answer makes a report; of JSON that was cut nothing does."""
+        if self.row.schema is None:
+            return self.ending in _READABLE
+        return self.ending is Ending.END_TURN and not self.row.invalid
 
     @property
     def ending(self) -> Ending:
