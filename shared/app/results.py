@@ -264,6 +264,7 @@ class Reading:
                 batch=self.batch,
                 correlation_id=each.document.correlation_id,
                 cost=each.cost,
+                losses=each.document.losses,
             )
             for path, each in judged.items()
             if isinstance(each.outcome, Report) and each.document is not None

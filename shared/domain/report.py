@@ -1,7 +1,7 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -58,11 +58,13 @@ def render_report(
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
+    losses: Sequence[str] = (),
 ) -> bytes:
     """A report as a file of its output's kind: what docmill knows of it, and what the model said.
 
     The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
     but for some characters, which are escaped: no name and no word of the provider's can end it.
+    `losses`, what the model didn't get to see of the document, stand in it where there are any.
     """
     usage = report.usage
     facts = {
@@ -79,14 +81,15 @@ def render_report(
         "stop_reason": report.stop_reason,
         "truncated": report.truncated,
     }
+    lost = {"losses": losses} if losses else {}
     match output:
         case Output.JSON:
-            made = _ENCODE({"docmill": facts, "answer": report.fields or {}})
+            made = _ENCODE({"docmill": {**facts, **lost}, "answer": report.fields or {}})
             return msgspec.json.format(made, indent=2) + b"\n"
         case Output.HTML:
-            return render_page(facts, report.fields or {}, report.text)
+            return render_page({**facts, **lost}, report.fields or {}, report.text)
         case _:
-            return _header(facts, report.fields or {}) + _text(report.text)
+            return _header(facts, report.fields or {}, losses) + _text(report.text)
 
 
 def _text(text: str) -> bytes:
@@ -94,11 +97,12 @@ def _text(text: str) -> bytes:
     return data if data.endswith(b"\n") else data + b"\n"
 
 
-def _header(facts: Mapping[str, object], fields: Mapping[str, Any]) -> bytes:
+def _header(facts: Mapping[str, object], fields: Mapping[str, Any], losses: Sequence[str]) -> bytes:
     known = {**facts, "cost_usd": "unknown" if facts["cost_usd"] is None else facts["cost_usd"]}
     lines = [b"  %b: %b\n" % (name.encode(), _yaml(value)) for name, value in fields.items()]
     values = [value if type(value) is int else _yaml(value) for value in known.values()]
-    return _HEADER % (*values, b"".join([b"fields:\n", *lines] if lines else []))
+    lost = b"losses: %b\n" % _yaml(losses) if losses else b""
+    return _HEADER % (*values, lost + b"".join([b"fields:\n", *lines] if lines else []))
 
 
 def _yaml(value: object) -> bytes:

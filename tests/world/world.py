@@ -20,6 +20,7 @@ from shared.domain.ids import BatchId, batch_id
 from shared.domain.policy import Policy
 from shared.ports.blobs import Blobs
 from shared.ports.store import Store
+from shared.wiring.conversion import converter
 from tests.world.api import FaultyApi, Provider
 from tests.world.blobs import FaultyBlobs, MemoryBlobs
 from tests.world.gate import Gate, QueueDown, Stage
@@ -207,6 +208,7 @@ class World:
             clock=lambda: self.now + run.skew,
             new_batch_id=self._new_batch_id,
             spool_dir=_SPOOL,
+            converter=converter(),
             policy=self.policy,
             emit=self._emit,
         )
