@@ -220,6 +220,7 @@ def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
         recipe=work.recipe.name,
         model=work.recipe.model,
         documents=guess.documents,
+        requests=guess.requests,
         input_tokens=guess.input_tokens,
         report_tokens=guess.report_tokens,
         max_tokens=work.recipe.max_tokens,

@@ -209,6 +209,7 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
                 "recipe": recipe.name,
                 "model": recipe.model,
                 "documents": load.documents,
+                "requests": seen.found.requests.total(),
                 "bytes": load.bytes,
                 "batches": seen.batches,
                 "reported": counts[DocumentStatus.REPORTED],

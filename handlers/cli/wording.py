@@ -152,6 +152,7 @@ def priced(
     """
     text = (
         f"recipe {recipe.name}, {recipe.model}: {counted(guess.documents, 'document')}, "
+        f"{_in_parts(guess)}"
         f"about {counted(guess.input_tokens, 'token')} in; "
     )
     if guess.likely is None or guess.at_most is None:
@@ -177,6 +178,12 @@ def priced(
         if guess.at_most is not None and guess.at_most > recipe.max_cost:
             text += ", so it may go in parts, each after the one before turned out cheaper"
     return text + (" (at the API's price; simulated, so nothing)" if simulated else "")
+
+
+def _in_parts(guess: Estimate) -> str:
+    if guess.requests <= guess.documents:
+        return ""
+    return f"in {counted(guess.requests, 'request')} as some are too long for one, "
 
 
 def closing(summary: Summary, out: str, *, simulated: bool) -> str:

@@ -1,11 +1,14 @@
 """Reading waiting documents: each is ready to be rendered, or fails with its reason."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from shared.app.deps import Deps
-from shared.domain.document import SOURCE_CHANGED, Document, Failure
+from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure
 from shared.domain.manifest import (
     InvalidManifest,
     InvalidRow,
@@ -14,7 +17,9 @@ from shared.domain.manifest import (
     read_header,
     row_text,
 )
+from shared.domain.parts import MOST_BYTES
 from shared.domain.recipe import Recipe
+from shared.domain.recipe_split import Split
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
@@ -29,7 +34,7 @@ from shared.ports.blobs import (
 _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
 _SKIP_AT_MOST = 8_000_000
-_UNKNOWN_CONTEXT = 1_000_000
+UNKNOWN_CONTEXT = 1_000_000
 _MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
 
@@ -47,20 +52,53 @@ Read = Ready | Failure
 def read_contents(
     deps: Deps, documents: Iterable[Document], recipe: Recipe
 ) -> Iterator[tuple[Document, Read]]:
-    """Read each document, in the order given, a bounded amount ahead.
+    """Read each document, in the order given, a bounded amount ahead; for a part, the whole that it
+    is of, which is read once for parts that follow each other.
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
     model = deps.catalog.find(recipe.model)
-    context = model.context_window if model else _UNKNOWN_CONTEXT
+    context = model.context_window if model else UNKNOWN_CONTEXT
+    limit = None if recipe.split is Split.AUTO else context
+    together: deque[list[Document]] = deque()
+    for _, content in _read_wholes(deps, _wholes(documents, together), limit):
+        for document in together.popleft():
+            yield document, content
+
+
+def _wholes(documents: Iterable[Document], together: deque[list[Document]]) -> Iterator[Document]:
+    """What is to be read, once for the parts of a document that follow each other. `together` gets
+    what each is read for."""
+    for _, run in groupby(documents, key=_read_for):
+        first, *others = run
+        together.append([first, *others])
+        part = first.part
+        if part is None:
+            yield first
+        else:
+            content = replace(first.content, size=part.whole_size)
+            yield replace(first, path=part.of, content=content)
+
+
+def _read_for(document: Document) -> tuple[str, Content]:
+    part = document.part
+    if part is None:
+        return document.path, document.content
+    return part.of, replace(document.content, size=part.whole_size)
+
+
+def _read_wholes(
+    deps: Deps, documents: Iterable[Document], limit: int | None
+) -> Iterator[tuple[Document, Read]]:
+    """`limit` is of what isn't split: the tokens that the model takes."""
     rows = _RowReader(deps.documents)
     for part in _read_ahead(documents):
         for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
             if is_row:
                 for document in run:
-                    yield document, _checked(rows.read(document), context)
+                    yield document, _checked(rows.read(document), limit)
             else:
-                yield from _read_files(deps.documents, list(run), context)
+                yield from _read_files(deps.documents, list(run), limit)
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -77,9 +115,9 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _read_files(
-    blobs: Blobs, documents: list[Document], context: int
+    blobs: Blobs, documents: list[Document], context: int | None
 ) -> Iterator[tuple[Document, Read]]:
-    limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
+    limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN if context else MOST_BYTES
     fit = [document for document in documents if document.content.size <= limit]
     contents = blobs.read_many(
         [document.content.source for document in fit],
@@ -87,10 +125,10 @@ def _read_files(
     )
     for document in documents:
         if document.content.size > limit:
-            message = (
-                f"it is {document.content.size:,} bytes, more than the model's context of "
-                f"{context:,} tokens can hold; split it"
+            most = (
+                f"the model's context of {context:,} tokens can hold" if context else f"{limit:,}"
             )
+            message = f"it is {document.content.size:,} bytes, more than {most}; split it"
             yield document, Failure(type="document_too_large", message=message)
             continue
         data = next(contents)
@@ -114,8 +152,8 @@ def _file(document: Document, data: bytes) -> Read:
     )
 
 
-def _checked(content: Read, context: int) -> Read:
-    if isinstance(content, Ready):
+def _checked(content: Read, context: int | None) -> Read:
+    if isinstance(content, Ready) and context is not None:
         why = too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)

@@ -3,12 +3,13 @@
 Documents in a batch are left alone: their reports come, and are paid for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
+from shared.app.parts import drop, given_up
 from shared.app.slices import slices
-from shared.domain.document import Document, DocumentStatus, source_gone
+from shared.domain.document import Document, DocumentStatus, Failure, source_gone
 from shared.domain.ids import JobName
 from shared.ports.blobs import BlobError, BlobNotFound
 
@@ -56,14 +57,27 @@ def forget_rows(deps: Deps, job: JobName, source: str, manifest_etag: str) -> No
 
 def forget(deps: Deps, documents: Iterable[Document]) -> None:
     """Forget these, but for those that have a report: they go back to it."""
-    for part in slices(each for each in documents if each.status in _FREE):
+    for part in slices(_free(deps, documents)):
         after = {document.path: source_gone(document) for document in part}
         mark_stale(deps.store, part[0].job)
+        for each in part:
+            drop(deps, each)
         gone = [each for each in part if after[each.path] is None]
         deps.store.delete_documents(gone)
         deps.follow("documents_forgotten", gone)
         deps.store.swap_documents([each for each in after.values() if each is not None])
         mark_stale(deps.store, part[0].job)
+
+
+def _free(deps: Deps, documents: Iterable[Document]) -> Iterator[Document]:
+    """Those that no batch holds. One in parts fails first: nobody brings it on without them."""
+    failure = Failure(type="not_found", message="it is not in the input any more", retryable=True)
+    for document in documents:
+        if document.status in _FREE:
+            yield document
+        elif document.status is DocumentStatus.IN_PARTS:
+            mark_stale(deps.store, document.job)
+            yield from given_up(deps, [document], failure)
 
 
 def _is_gone(deps: Deps, source: str) -> bool:

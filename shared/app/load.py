@@ -8,8 +8,11 @@ from decimal import Decimal
 from itertools import chain, groupby
 
 from shared.app.candidates import still
+from shared.app.contents import UNKNOWN_CONTEXT
 from shared.app.deps import Deps
-from shared.app.requests import request_sizes
+from shared.app.long_documents import Needed
+from shared.app.parts import wanted
+from shared.app.requests import Requests, needed_requests
 from shared.app.spool import FRAME_BYTES
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
@@ -24,14 +27,18 @@ from shared.domain.rendering import largest_request
 class Waiting:
     """What waits in all open groups of a job.
 
-    `sizes` are the bytes that the request of each has at most; `requests` and `bytes` how many
-    requests each group has, and about how long they are.
+    `sizes` are the bytes that each request has at most, of as many as there may be; `requests` and
+    `bytes` how many each group has likely, and about how long they are. `merged` is how many
+    answers about parts of long documents are merged, in the groups `merging`, in batches of their
+    own.
     """
 
     load: Load = field(default_factory=lambda: Load(documents=0, bytes=0))
     sizes: "array[int]" = field(default_factory=lambda: array("Q"))
     requests: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)
+    merged: int = 0
+    merging: set[str] = field(default_factory=set)
 
     def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
         """What all of it costs at most with this recipe, in US dollars; None without a price."""
@@ -45,7 +52,15 @@ class Waiting:
     ) -> Estimate:
         """What all of it may cost with this recipe; `report_tokens` as reports so far tell."""
         at_most = self.at_most(recipe, catalog)
-        return estimate(self.load, recipe, catalog, at_most=at_most, report_tokens=report_tokens)
+        return estimate(
+            self.load,
+            recipe,
+            catalog,
+            at_most=at_most,
+            report_tokens=report_tokens,
+            requests=self.requests.total(),
+            merged=self.merged,
+        )
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:
         """How many batches it makes, cut along groups and filled one after the other."""
@@ -53,7 +68,7 @@ class Waiting:
         return sum(
             max(-(-self.requests[group] // most_requests), -(-self.bytes[group] // room))
             for group in self.requests
-        )
+        ) + len(self.merging)
 
 
 def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] = ()) -> Waiting:
@@ -62,13 +77,27 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     BlobStoreUnavailable."""
     found = Waiting()
     documents = total = 0
-    for document, most, likely in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
-        documents += 1
+    begun: set[str] = set()
+    long = Requests(deps, recipe, tidy=False).long
+    for document, needed, likely in _needed(deps, recipe, chain(_waiting(deps, job), also)):
+        part = document.part
         total += document.content.size
-        if most is not None:
-            found.sizes.append(most)
-            found.requests[document.group] += 1
-            found.bytes[document.group] += likely + 1
+        if part is not None:
+            found.merged += 1
+            if part.of not in begun:
+                begun.add(part.of)
+                found.sizes.extend(long.merges(part.count))
+                found.requests[document.group] += 1
+                documents += 1
+        else:
+            documents += 1
+            found.merged += max(needed.likely - 1, 0)
+        if needed.sizes:
+            found.sizes.extend(needed.sizes)
+            found.requests[document.group] += needed.likely
+            found.bytes[document.group] += likely + needed.likely
+        if part is not None or needed.likely > 1:
+            found.merging.add(document.group)
     found.load = Load(documents=documents, bytes=total)
     return found
 
@@ -76,19 +105,30 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
 def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
     for group in list(deps.store.groups(job)):
         found = deps.store.waiting(job, group.name)
-        yield from still(deps, job, found, DocumentStatus.WAITING)
+        yield from wanted(deps, job, still(deps, job, found, DocumentStatus.WAITING))
 
 
-def _sizes(
+def _needed(
     deps: Deps, recipe: Recipe, documents: Iterator[Document]
-) -> Iterator[tuple[Document, int | None, int]]:
-    """How many bytes the request of each has at most, and about; None where there is none."""
+) -> Iterator[tuple[Document, Needed, int]]:
+    """The requests of each, and about how many bytes they have all together."""
     largest = largest_request(recipe)
-    for is_row, run in groupby(documents, key=lambda document: document.content.row is not None):
-        if is_row or largest is None:
-            for document, size in request_sizes(deps, recipe, run):
-                yield document, size, size or 0
+    model = deps.catalog.find(recipe.model)
+    context = model.context_window if model else UNKNOWN_CONTEXT
+
+    def is_read(document: Document) -> bool:
+        """Whether its size alone doesn't tell."""
+        content = document.content
+        in_parts = document.part is not None or document.parts is not None
+        is_row = content.row is not None
+        return largest is None or in_parts or is_row or largest(content.size) > context
+
+    for reads, run in groupby(documents, key=is_read):
+        if reads or largest is None:
+            for document, needed in needed_requests(deps, recipe, run):
+                yield document, needed, sum(needed.sizes)
         else:
             around = largest(0)
             for document in run:
-                yield document, largest(document.content.size), around + document.content.size
+                size = document.content.size
+                yield document, Needed(sizes=[largest(size)], likely=1), around + size

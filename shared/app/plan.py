@@ -14,6 +14,7 @@ from shared.app.candidates import still
 from shared.app.contents import read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import end_parts, wanted
 from shared.app.requests import Requests
 from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
@@ -31,6 +32,7 @@ NO_REV = 0
 _UNSENT = {
     DocumentStatus.REPORTED: "documents_unchanged",
     DocumentStatus.WAITING: "documents_released",
+    DocumentStatus.IN_PARTS: "documents_split",
 }
 
 
@@ -84,8 +86,16 @@ async def plan_batch(
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
+    waiting = wanted(deps, group.job, waiting, tidy=True)
+    split_at_most = Decimal(0)
     async for document, content in in_turns(read_contents(deps, waiting, recipe)):
         name = custom_id(document.path, len(plan.members), batch_id)
+        if left is not None:
+            parts = requests.costs(document, content, at_most)
+            if parts and cost + split_at_most + parts > left:
+                full = FULL
+                continue
+            split_at_most += parts
         made = requests.make(document, content, name)
         if isinstance(made, Document):
             settled.append(made)
@@ -109,6 +119,8 @@ async def plan_batch(
             break
     _settle_early(deps, settled)
     if not plan.members:
+        if requests.long.has_split:  # their parts wait by now
+            return await plan_batch(deps, group, recipe, spool, left=left)
         return full
     now = deps.clock()
     batch = Batch(
@@ -188,6 +200,9 @@ def _settle_early(deps: Deps, documents: list[Document]) -> None:
     if not documents:
         return
     mark_stale(deps.store, documents[0].job)
+    documents = end_parts(deps, documents)
+    if not documents:
+        return
     waiting = [document for document in documents if document.status is DocumentStatus.WAITING]
     open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
     lost = deps.store.swap_documents(documents)

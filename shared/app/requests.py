@@ -1,12 +1,13 @@
 """From what was read of a document to the request that is sent for it, and what that may cost."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
 
-from shared.app.contents import Read, read_contents
+from shared.app.contents import Read, Ready, read_contents
 from shared.app.deps import Deps
+from shared.app.long_documents import LongDocuments, Needed
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.document import (
@@ -28,30 +29,37 @@ _ENCODE = msgspec.json.Encoder().encode
 class Requests:
     """Turns what was read into requests, by one recipe."""
 
-    def __init__(self, deps: Deps, recipe: Recipe) -> None:
+    def __init__(self, deps: Deps, recipe: Recipe, *, tidy: bool = True) -> None:
+        """Without `tidy` parts that nobody waits for any more are left where they are."""
         self.deps = deps
         self.recipe = recipe
         self._renderer = Renderer(recipe)
+        self.long = LongDocuments(deps, recipe, self._renderer, tidy=tidy)
 
     def make(
         self, document: Document, content: Read, name: CustomId
     ) -> Document | tuple[str, bytes]:
-        """The digest and the encoded request, or the document as it ends without one."""
+        """The digest and the encoded request, or the document as it goes on without one."""
         now = self.deps.clock()
         if isinstance(content, Failure):
             return failed(document, content, now=now)
-        waits = document.status is DocumentStatus.WAITING
+        waits = document.status is DocumentStatus.WAITING and document.part is None
         if waits and content.digest == document.reported_digest:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
+            self.long.drop(document)
             return report_lost(document, now=now) if lost else unchanged(document)
         if waits and (failure := blocked(self.deps, document)) is not None:
             return failed(document, failure, now=now)
         try:
-            prompt = self._renderer.render(content.input)
+            prompt = self.long.prompt(document, content)
+            if isinstance(prompt, Document):
+                return prompt
+            if prompt is None:
+                prompt = self._renderer.render(content.input)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
-        request = _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+        request = self._encoded(prompt, name)
         most = self.deps.policy.max_batch_bytes - FRAME_BYTES
         if len(request) > most:
             message = (
@@ -61,17 +69,50 @@ class Requests:
             return failed(document, Failure(type="request_too_large", message=message), now=now)
         return content.digest, request
 
+    def costs(
+        self, document: Document, content: Read, at_most: Callable[[int], Decimal | None]
+    ) -> Decimal:
+        """What it may cost to split a document, to ask about its parts and to merge them; nothing
+        for one that isn't about to be split."""
+        if document.part is not None or not isinstance(content, Ready):
+            return Decimal(0)
+        try:
+            needed = self.long.sizes(document, content, self._encoded)
+        except RenderError:
+            return Decimal(0)
+        sizes = needed.sizes if needed is not None else ()
+        return sum((at_most(size) or Decimal(0) for size in sizes), Decimal(0))
 
-def request_sizes(
+    def needed(self, document: Document, content: Read, name: CustomId) -> Needed:
+        """The requests that a document needs still, as planning will make them."""
+        try:
+            if isinstance(content, Ready):
+                needed = self.long.sizes(document, content, self._encoded)
+                if needed is not None:
+                    return needed
+        except RenderError:
+            return Needed(sizes=[], likely=0)
+        made = self.make(document, content, name)
+        if isinstance(made, Document):
+            return Needed(sizes=[], likely=0)
+        sizes = [len(made[1])]
+        if document.part is None and isinstance(content, Ready):
+            sizes = self.long.if_split(document, content, self._encoded, sizes)
+        return Needed(sizes=sizes, likely=1)
+
+    def _encoded(self, prompt: str, name: CustomId) -> bytes:
+        return _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+
+
+def needed_requests(
     deps: Deps, recipe: Recipe, documents: Iterable[Document]
-) -> Iterator[tuple[Document, int | None]]:
-    """How many bytes the request of each has, as planning will make it; None where it ends
-    without one."""
-    requests = Requests(deps, recipe)
+) -> Iterator[tuple[Document, Needed]]:
+    """The requests of each, as planning will make them: several where it is too long for one, none
+    where it ends without one."""
+    requests = Requests(deps, recipe, tidy=False)
     batch = deps.new_batch_id()
     for document, content in read_contents(deps, documents, recipe):
-        made = requests.make(document, content, custom_id(document.path, 0, batch))
-        yield document, None if isinstance(made, Document) else len(made[1])
+        yield document, requests.needed(document, content, custom_id(document.path, 0, batch))
 
 
 def costs_at_most(
@@ -82,6 +123,5 @@ def costs_at_most(
     What ends without a request, and what has no price, costs nothing.
     """
     at_most = bound(recipe, deps.catalog)
-    for document, size in request_sizes(deps, recipe, documents):
-        cost = None if size is None else at_most(size)
-        yield document, cost or Decimal(0)
+    for document, needed in needed_requests(deps, recipe, documents):
+        yield document, sum((at_most(size) or Decimal(0) for size in needed.sizes), Decimal(0))

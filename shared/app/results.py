@@ -12,7 +12,10 @@ import msgspec
 
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
+from shared.app.merged import answered, header_of
+from shared.app.parts import answer_key, bring_on, drop_merged
 from shared.app.report_places import keep
+from shared.app.said_too_long import marked_long, split_instead
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -37,6 +40,7 @@ from shared.domain.outcome import (
     decode,
     judge,
 )
+from shared.domain.parts import is_part
 from shared.domain.record import Record
 from shared.domain.report import render_report
 from shared.domain.totals import Totals
@@ -68,6 +72,7 @@ class _Judged:
     line: ResultLine
     document: Document | None
     outcome: Outcome
+    is_merged: bool = False
     cost: Decimal | None = None
     without_batches: Decimal | None = None
 
@@ -139,6 +144,9 @@ class Reading:
             {path: each.outcome for path, each in due.items()},
             {path: each.document for path, each in due.items() if each.document is not None},
         )
+        job = self.batch.job
+        bring_on(self.deps, job, judged)
+        drop_merged(self.deps, job, [p for p, each in judged.items() if each.is_merged])
         for each in judged.values():
             self._settled.add(each.place)
         if due:
@@ -188,9 +196,11 @@ class Reading:
                 document = None
             else:
                 outcome = judge(line, attempts=document.attempts, max_attempts=self.max_attempts)
+                outcome = split_instead(outcome, document)
                 if isinstance(outcome, Retry) and outcome.hold:
                     self.hold = outcome.hold
             judged[path] = self._priced(place, line, document, outcome)
+            judged[path].is_merged = path in known and known[path].parts is not None
         return judged
 
     def _judge_again(self, place: int, line: ResultLine, document: Document | None) -> Outcome:
@@ -199,6 +209,8 @@ class Reading:
         ended_here = failure is not None and failure.custom_id == line.custom_id
         tries = 1 if ended_here else self.max_attempts + 1
         outcome = judge(line, attempts=0, max_attempts=tries)
+        if document is not None:
+            outcome = split_instead(outcome, document)
         if isinstance(outcome, Report) and (
             place in self._unwritten
             or (failure and ended_here and failure.type == REPORT_NOT_WRITTEN)
@@ -229,18 +241,11 @@ class Reading:
     def _write(self, judged: dict[str, _Judged]) -> dict[str, str]:
         """Write the reports; the answer says why for each that can't lie where it belongs."""
         reports = {
-            path: render_report(
-                each.outcome,
-                document=path,
-                custom_id=self.members[each.place].custom_id,
-                batch=self.batch,
-                correlation_id=each.document.correlation_id,
-                cost=each.cost,
-            )
+            path: self._rendered(each, each.document, each.outcome)
             for path, each in judged.items()
             if isinstance(each.outcome, Report) and each.document is not None
         }
-        key = {path: self.deps.output_key(self.batch.job, report_path(path)) for path in reports}
+        key = {path: self._key(path) for path in reports}
         try:
             self.deps.reports.write_many((key[path], data) for path, data in reports.items())
         except BlobUnreadable:
@@ -253,8 +258,27 @@ class Reading:
             return refused
         return {}
 
+    def _rendered(self, judged: _Judged, document: Document, report: Report) -> bytes:
+        header = header_of(self.deps, self.batch, document, report, cost=judged.cost)
+        return render_report(
+            header.report,
+            document=document.part.of if document.part else document.path,
+            custom_id=self.members[judged.place].custom_id,
+            batch=self.batch,
+            correlation_id=document.correlation_id,
+            cost=header.cost,
+            more=header.more,
+        )
+
+    def _key(self, path: str) -> str:
+        if is_part(path):
+            return answer_key(self.deps, self.batch.job, path)
+        return self.deps.output_key(self.batch.job, report_path(path))
+
     def _kept(self, judged: _Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
+        if is_part(self.members[judged.place].path):
+            return f"{message}; its answer is lost, and is paid for again if it is tried again"
         custom_id = self.members[judged.place].custom_id
         where = keep(self.deps, self.batch.job, custom_id, report)
         if where is None:
@@ -270,7 +294,7 @@ class Reading:
             raise AssertionError("only reports of documents to be settled are written")
         self._unwritten.add(judged.place)
         failure = Failure(
-            type=REPORT_NOT_WRITTEN,
+            type="part_not_written" if judged.document.part else REPORT_NOT_WRITTEN,
             message=message,
             retryable=True,
             attempts=judged.document.attempts + 1,
@@ -282,10 +306,12 @@ class Reading:
     def _count(self, judged: _Judged) -> None:
         outcome = judged.outcome
         usage = _usage(outcome)
+        part = is_part(self.members[judged.place].path)
         self.totals += Totals(
-            reported=isinstance(outcome, Report),
-            truncated=isinstance(outcome, Report) and outcome.truncated,
-            failed=isinstance(outcome, Fail),
+            reported=isinstance(outcome, Report) and not part,
+            truncated=isinstance(outcome, Report) and outcome.truncated and not part,
+            failed=isinstance(outcome, Fail) and not part,
+            parts=part and not isinstance(outcome, Retry),
             retried=isinstance(outcome, Retry),
             usage=usage,
             cost=judged.cost or Decimal(0),
@@ -305,7 +331,7 @@ def settle_documents(
     todo = set(outcomes)
     while todo:
         held = [d for path, d in known.items() if path in todo and d.batch == batch.id]
-        settled = [_settled(deps, document, outcomes[document.path]) for document in held]
+        settled = [_settled(deps, batch, each, outcomes[each.path]) for each in held]
         waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
         open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
         todo = deps.store.swap_documents(settled)
@@ -313,27 +339,30 @@ def settle_documents(
             ended = (
                 document
                 for document in held
-                if document.path not in todo and isinstance(outcomes[document.path], kind)
+                if document.path not in todo
+                and document.part is None
+                and isinstance(outcomes[document.path], kind)
             )
             deps.follow(step, ended, batch=batch.id)
         known = deps.store.documents(batch.job, todo) if todo else {}
 
 
-def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
+def _settled(deps: Deps, batch: Batch, document: Document, outcome: Outcome) -> Document:
     now = deps.clock()
     match outcome:
         case Report():
-            return reported(document, now=now)
+            return answered(reported(document, now=now), outcome)
         case Retry(attempts=attempts):
-            return released(document, now=now, attempts=attempts)
+            return released(marked_long(document, outcome, batch), now=now, attempts=attempts)
         case Fail(failure=failure):
-            deps.emit(
-                "document_failed",
-                document=document.path,
-                correlation_id=document.correlation_id,
-                type=failure.type,
-                message=failure.message,
-            )
+            if document.part is None:
+                deps.emit(
+                    "document_failed",
+                    document=document.path,
+                    correlation_id=document.correlation_id,
+                    type=failure.type,
+                    message=failure.message,
+                )
             return failed(document, failure, now=now)
 
 

@@ -17,6 +17,7 @@ from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
+from shared.domain.recipe_split import Split, split_of
 from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
@@ -39,6 +40,7 @@ KEYS = (
     "max_cost",
     "description",
     "params",
+    "split",
 )
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
@@ -93,6 +95,7 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    split: Split = Split.AUTO
     guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -165,6 +168,7 @@ def parse_recipe(
         template=source,
         template_line=line,
         needs_columns=template.needed_columns,
+        split=split_of(head),
         guard=guard,
     )
     try:

@@ -1,7 +1,9 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -25,9 +27,12 @@ output_tokens: %d
 cost_usd: %b
 stop_reason: %b
 truncated: %b
----
+%b---
 
 """
+
+_HEADER_ENDS: Final = b"\n---\n\n"
+"""Values in the header have no line ends, so it stands there first where the header ends."""
 
 REPORT_BEGINS: Final = b"---\ndocument: "
 """By which a report of docmill's is told from a file of somebody else's."""
@@ -47,8 +52,10 @@ def render_report(
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> bytes:
-    """A report as a file: YAML front matter, then the model's text as it came.
+    """A report as a file: YAML front matter, then the model's text as it came. `more` are further
+    lines of the header.
 
     Values are written as JSON, which is YAML too but for some characters, which are escaped: no
     name and no word of the provider's can end the header.
@@ -67,9 +74,15 @@ def render_report(
         _yaml("unknown" if cost is None else plain(cost)),
         _yaml(report.stop_reason),
         _yaml(report.truncated),
+        b"".join(b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in more.items()),
     )
     text = report.text.encode("utf-8", "replace")
     return header + text + (b"" if text.endswith(b"\n") else b"\n")
+
+
+def report_text(data: bytes) -> str:
+    """The text below the header of what `render_report` made."""
+    return data.partition(_HEADER_ENDS)[2].decode()
 
 
 def _yaml(value: object) -> bytes:
