@@ -6,6 +6,7 @@ which have failed, whether all are answered, and whether the answers fit into on
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as _replaced
 
 from msgspec.structs import replace
 
@@ -133,14 +134,14 @@ class LongDocuments:
             drop(self._deps, document)
 
     def is_too_long(self, document: Document, content: Ready) -> bool:
-        """Whether a document certainly exceeds the model's context, or the provider said so."""
+        """Whether a document certainly exceeds the model's context, or the provider said so, or all
+        of its parts are answered already."""
+        if too_large(len(content.input.text), self._context) is not None:
+            return True
         mark = document.parts
-        said = (
-            mark is not None
-            and mark.digest == content.digest
-            and mark.fingerprint == self._recipe.fingerprint
-        )
-        return said or too_large(len(content.input.text), self._context) is not None
+        if mark is None or mark.digest != content.digest:
+            return False
+        return mark.fingerprint == self._recipe.fingerprint or bool(self._rows(document, content))
 
     def sizes(
         self, document: Document, content: Ready, encoded: Callable[[str, CustomId], bytes]
@@ -209,26 +210,44 @@ class LongDocuments:
             why = too_large(len(content.input.text), self._context)
             message = why.message if why else "the provider says that its prompt is too long"
             raise TooLong(f"{message}, or write 'split: auto' into the recipe")
-        parts = Parts(digest=content.digest, fingerprint=self._recipe.fingerprint)
-        pieces, sizes = self._pieces(document, content, parts)
+        stage = self._answered(document, content) or self._split(document, content)
         while True:
-            parts = replace(parts, counts=(*parts.counts, len(pieces)))
-            paths = parts.paths(document.path, len(parts.counts) - 1)
-            rows = self._deps.store.documents(document.job, paths)
-            stage = _Stage(parts=parts, pieces=pieces, rows=rows, sizes=sizes)
             if stage.missing:
                 return stage
-            answers = self._answers(document, paths, stage)
+            answers = self._answers(document, stage)
             if answers is None:
                 return stage
             prompt = self._rendered(content.input, joined(answers), merge_note(len(answers)))
             if fits(prompt, self._recipe, self._context):
-                return _Stage(parts=parts, pieces=pieces, rows=rows, sizes=sizes, prompt=prompt)
-            pieces, sizes = self._runs(document, content, parts, answers)
+                return _replaced(stage, prompt=prompt)
+            stage = self._runs(document, content, stage.parts, answers)
 
-    def _pieces(
-        self, document: Document, content: Ready, parts: Parts
-    ) -> tuple[list[Part], list[int]]:
+    def _rows(self, document: Document, content: Ready) -> dict[str, Document]:
+        """The records of the highest level, if they are of this content and all are answered."""
+        mark = document.parts
+        if mark is None or not mark.counts or mark.digest != content.digest:
+            return {}
+        paths = mark.paths(document.path, len(mark.counts) - 1)
+        rows = self._deps.store.documents(document.job, paths)
+        answered = len(rows) == len(paths) and all(
+            row.status is DocumentStatus.REPORTED for row in rows.values()
+        )
+        return rows if answered else {}
+
+    def _answered(self, document: Document, content: Ready) -> _Stage | None:
+        """What was asked about is merged, though the recipe may be another by now: it is paid."""
+        rows = self._rows(document, content)
+        if not rows or document.parts is None:
+            return None
+        found = [rows[path] for path in sorted(rows)]
+        return _Stage(
+            parts=document.parts,
+            pieces=[row.part for row in found if row.part is not None],
+            rows=rows,
+            sizes=[row.content.size for row in found],
+        )
+
+    def _split(self, document: Document, content: Ready) -> _Stage:
         text = content.input.text
         if self._room < _LEAST_ROOM:
             raise TooLong(
@@ -242,12 +261,20 @@ class LongDocuments:
                 f"the document has {len(text):,} characters and would take {len(ends)} parts; at "
                 f"most {MOST_PARTS} are made of one; split it"
             )
+        parts = Parts(digest=content.digest, fingerprint=self._recipe.fingerprint)
         pieces = self._made(document, content, parts, ends)
-        return pieces, [size_of(text[piece.start : piece.end]) for piece in pieces]
+        sizes = [size_of(text[piece.start : piece.end]) for piece in pieces]
+        return self._staged(document, parts, pieces, sizes)
 
-    def _runs(
-        self, document: Document, content: Ready, parts: Parts, answers: list[str]
-    ) -> tuple[list[Part], list[int]]:
+    def _staged(
+        self, document: Document, below: Parts, pieces: list[Part], sizes: list[int]
+    ) -> _Stage:
+        parts = replace(below, counts=(*below.counts, len(pieces)))
+        paths = parts.paths(document.path, len(parts.counts) - 1)
+        rows = self._deps.store.documents(document.job, paths)
+        return _Stage(parts=parts, pieces=pieces, rows=rows, sizes=sizes)
+
+    def _runs(self, document: Document, content: Ready, parts: Parts, answers: list[str]) -> _Stage:
         sizes = [size_of(each) + len("[Part 100 of 100]\n\n\n\n") for each in answers]
         ends = runs(sizes, self._room)
         if ends is None:
@@ -256,7 +283,8 @@ class LongDocuments:
                 "max_tokens, or use a model with a larger context"
             )
         pieces = self._made(document, content, parts, ends)
-        return pieces, [sum(sizes[piece.start : piece.end]) for piece in pieces]
+        merged = [sum(sizes[piece.start : piece.end]) for piece in pieces]
+        return self._staged(document, parts, pieces, merged)
 
     def _made(
         self, document: Document, content: Ready, parts: Parts, ends: Sequence[int]
@@ -311,8 +339,9 @@ class LongDocuments:
         deps.emit("document_split", document=document.path, parts=count, missing=len(stage.missing))
         return split(document, stage.parts)
 
-    def _answers(self, document: Document, paths: list[str], stage: _Stage) -> list[str] | None:
+    def _answers(self, document: Document, stage: _Stage) -> list[str] | None:
         """The answers of a level; None where some are gone, and are to be asked for again."""
+        paths = stage.paths
         keys = [answer_key(self._deps, document.job, path) for path in paths]
         answers: list[str] = []
         gone = False

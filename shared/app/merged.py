@@ -31,14 +31,11 @@ def header_of(
     if part is not None:
         more = {"part": part.number + 1, "parts": part.count, "level": part.level}
         return Header(report=report, cost=cost, more=more)
-    if (
-        parts is None
-        or not parts.counts
-        or parts.digest != document.claimed_digest
-        or parts.fingerprint != batch.fingerprint
-    ):
+    if parts is None or not parts.counts or parts.digest != document.claimed_digest:
         return Header(report=report, cost=cost)
     answers = [each.answer for each in parts_of(deps, document) if each.answer is not None]
+    if not answers:  # it was split once, and sent whole by a recipe with a larger model
+        return Header(report=report, cost=cost)
     whole = replace(
         report,
         usage=spent(answers) + report.usage,

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from shared.adapters.builtin import catalog
 from shared.adapters.simulator.core import Simulator
 from shared.adapters.simulator_api import SimulatorApi
 from shared.adapters.sqlite_store import SqliteStore
@@ -20,6 +19,7 @@ from shared.domain.ids import BatchId, batch_id
 from shared.domain.policy import Policy
 from shared.ports.blobs import Blobs
 from shared.ports.store import Store
+from tests.app.long import small
 from tests.world.api import FaultyApi, Provider
 from tests.world.blobs import FaultyBlobs, MemoryBlobs
 from tests.world.gate import Gate, QueueDown, Stage
@@ -38,6 +38,9 @@ from tests.world.weather import Fault, Weather, weather
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _INDEX_LAG = timedelta(seconds=60)
 """What the home on AWS assumes; this world's index lags for less."""
+
+_CONTEXT = 6_000
+"""Tokens that a model of the world takes: a long document is few kilobytes, in four parts."""
 
 _ETAGS_BY_UPLOAD = 0.3
 _LAPTOPS = 0.25
@@ -202,7 +205,7 @@ class World:
                 gate=gate,
             ),
             recipe=Recipes(documents),
-            catalog=catalog(),
+            catalog=small(_CONTEXT),
             clock=lambda: self.now + run.skew,
             new_batch_id=self._new_batch_id,
             spool_dir=_SPOOL,
@@ -233,6 +236,8 @@ class World:
             self.tell("", f"   {event}", shown)
 
     def _written(self, key: str, data: bytes) -> None:
+        if "/.docmill/parts/" in key:
+            self.stage.rules.answered(key, data)
         if key.endswith(".md") and "/.docmill/" not in key:
             self.stage.rules.reported(key.removesuffix(".md"), data)
 
