@@ -17,7 +17,7 @@ from shared.domain.totals import Totals
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
-OPEN = (DocumentStatus.WAITING, DocumentStatus.IN_BATCH, DocumentStatus.IN_PARTS)
+OPEN = (DocumentStatus.WAITING, DocumentStatus.IN_BATCH)
 """Documents without a report or a failure yet."""
 
 SHOWN = tuple(status for status in DocumentStatus if status is not DocumentStatus.IN_PARTS)

@@ -74,7 +74,9 @@ class Run:
             self.collect_all()
             self.reconcile({}, self.aws.invocation)
             counts = home().store.count(JobName(job)).values()
-            if not any(group.get(status) for group in counts for status in OPEN):
+            if not any(
+                group.get(status) for group in counts for status in (*OPEN, DocumentStatus.IN_PARTS)
+            ):
                 return
             assert time.monotonic() < end
             time.sleep(0.1)
