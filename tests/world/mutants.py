@@ -13,15 +13,26 @@ from msgspec.structs import replace
 
 from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
-from shared.app import reconcile, requests, results, room, submit
+from shared.app import (
+    collect,
+    long_documents,
+    plan,
+    reconcile,
+    requests,
+    results,
+    room,
+    settle,
+    submit,
+)
 from shared.app.deps import Deps
 from shared.domain import document as documents
 from shared.domain import spend
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
-from shared.domain.document import Document, DocumentStatus, Sighting
+from shared.domain.document import Document, DocumentStatus, Failure, Sighting
 from shared.domain.group import Group
 from shared.domain.job import Job
+from shared.domain.parts import Parts
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
 from tests.world import world as worlds
@@ -190,6 +201,32 @@ def lost_lines_cost_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(spend, "_spent", lambda batch: batch.totals.cost if batch.totals else 0)
 
 
+def parts_bring_nothing_on(patch: pytest.MonkeyPatch) -> None:
+    """Whoever settles the last part of a document doesn't look after it."""
+    for module in (results, settle, collect):
+        patch.setattr(module, "bring_on", lambda *_: None)
+
+
+def parts_wait_for_nobody(patch: pytest.MonkeyPatch) -> None:
+    """Parts are sent, and kept, whatever became of their document."""
+    patch.setattr(plan, "wanted", lambda _deps, _job, waiting, **_: waiting)
+
+
+def answers_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """A document that is split once more is asked about as if for the first time."""
+
+    def staged(self: object, document: Document, below: Parts, *rest: object) -> object:
+        stage = real(self, document, below, *rest)  # type: ignore[arg-type]  # as given
+        for path, row in stage.rows.items():
+            if row.status is DocumentStatus.REPORTED:
+                failure = Failure(type="forgotten", message="forgotten")
+                stage.rows[path] = replace(row, status=DocumentStatus.FAILED, failure=failure)
+        return stage
+
+    real = long_documents.LongDocuments._staged
+    patch.setattr(long_documents.LongDocuments, "_staged", staged)
+
+
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     intent_after_effect,
     unanswered_counts_as_planned,
@@ -205,6 +242,9 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     no_limit,
     no_fence,
     lost_lines_cost_nothing,
+    parts_bring_nothing_on,
+    parts_wait_for_nobody,
+    answers_are_not_kept,
 )
 
 
