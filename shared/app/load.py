@@ -10,7 +10,7 @@ from itertools import chain, groupby
 from shared.app.candidates import still
 from shared.app.contents import UNKNOWN_CONTEXT
 from shared.app.deps import Deps
-from shared.app.long_documents import Needed
+from shared.app.long_costs import LongCosts, Needed
 from shared.app.parts import wanted
 from shared.app.requests import Requests, needed_requests
 from shared.app.spool import FRAME_BYTES
@@ -21,6 +21,7 @@ from shared.domain.group import Load
 from shared.domain.ids import JobName
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import largest_request
+from shared.domain.text import LEAST_CHARS_PER_TOKEN
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,15 +79,16 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     found = Waiting()
     documents = total = 0
     begun: set[str] = set()
-    long = Requests(deps, recipe, tidy=False).long
-    for document, needed, likely in _needed(deps, recipe, chain(_waiting(deps, job), also)):
+    costs = Requests(deps, recipe, tidy=False).long.costs
+    looked = chain(_waiting(deps, job), also)
+    for document, needed, likely in _needed(deps, recipe, looked, costs):
         part = document.part
         total += document.content.size
         if part is not None:
             found.merged += 1
             if part.of not in begun:
                 begun.add(part.of)
-                found.sizes.extend(long.merges(part.count))
+                found.sizes.extend(costs.merges(part.count))
                 found.requests[document.group] += 1
                 documents += 1
         else:
@@ -109,7 +111,7 @@ def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
 
 
 def _needed(
-    deps: Deps, recipe: Recipe, documents: Iterator[Document]
+    deps: Deps, recipe: Recipe, documents: Iterator[Document], costs: LongCosts
 ) -> Iterator[tuple[Document, Needed, int]]:
     """The requests of each, and about how many bytes they have all together."""
     largest = largest_request(recipe)
@@ -121,7 +123,8 @@ def _needed(
         content = document.content
         in_parts = document.part is not None or document.parts is not None
         is_row = content.row is not None
-        return largest is None or in_parts or is_row or largest(content.size) > context
+        is_long = content.size > context * LEAST_CHARS_PER_TOKEN
+        return largest is None or in_parts or is_row or is_long
 
     for reads, run in groupby(documents, key=is_read):
         if reads or largest is None:
@@ -131,4 +134,6 @@ def _needed(
             around = largest(0)
             for document in run:
                 size = document.content.size
-                yield document, Needed(sizes=[largest(size)], likely=1), around + size
+                most = largest(size)
+                sizes = [most] if most <= context else costs.bound(most - around, around)
+                yield document, Needed(sizes=sizes, likely=1), around + size

@@ -7,7 +7,8 @@ import msgspec
 
 from shared.app.contents import Read, Ready, read_contents
 from shared.app.deps import Deps
-from shared.app.long_documents import LongDocuments, Needed
+from shared.app.long_costs import Needed
+from shared.app.long_documents import LongDocuments
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.document import (
@@ -76,29 +77,31 @@ class Requests:
         for one that isn't about to be split."""
         if document.part is not None or not isinstance(content, Ready):
             return Decimal(0)
-        try:
-            needed = self.long.sizes(document, content, self._encoded)
-        except RenderError:
-            return Decimal(0)
+        needed = self._if_long(document, content)
         sizes = needed.sizes if needed is not None else ()
         return sum((at_most(size) or Decimal(0) for size in sizes), Decimal(0))
 
     def needed(self, document: Document, content: Read, name: CustomId) -> Needed:
         """The requests that a document needs still, as planning will make them."""
-        try:
-            if isinstance(content, Ready):
-                needed = self.long.sizes(document, content, self._encoded)
-                if needed is not None:
-                    return needed
-        except RenderError:
-            return Needed(sizes=[], likely=0)
+        if isinstance(content, Ready):
+            needed = self._if_long(document, content)
+            if needed is not None:
+                return needed
         made = self.make(document, content, name)
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0)
         sizes = [len(made[1])]
         if document.part is None and isinstance(content, Ready):
-            sizes = self.long.if_split(document, content, self._encoded, sizes)
+            sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
         return Needed(sizes=sizes, likely=1)
+
+    def _if_long(self, document: Document, content: Ready) -> Needed | None:
+        if document.part is not None or not self.long.is_too_long(document, content):
+            return None
+        try:
+            return self.long.costs.needed(document, content, self._encoded)
+        except RenderError:
+            return Needed(sizes=[], likely=0)
 
     def _encoded(self, prompt: str, name: CustomId) -> bytes:
         return _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})

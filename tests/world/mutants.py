@@ -15,7 +15,7 @@ from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app import (
     collect,
-    long_documents,
+    long_stages,
     plan,
     reconcile,
     requests,
@@ -213,7 +213,7 @@ def parts_wait_for_nobody(patch: pytest.MonkeyPatch) -> None:
 
 def answers_are_not_kept(patch: pytest.MonkeyPatch) -> None:
     """Parts that are answered are asked about again, where the recipe is another by now."""
-    patch.setattr(long_documents.LongDocuments, "_rows", lambda *_: {})
+    patch.setattr(long_stages.Stages, "answered_rows", lambda *_: {})
 
 
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
