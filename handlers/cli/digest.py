@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from handlers.cli import commands
+from handlers.cli.agreeing import Consent
 from handlers.cli.faults import Fault
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.session import translated_errors
@@ -46,7 +47,7 @@ def digest(
     max_cost: str | None,
     wait: bool,
     simulate: bool,
-    yes: bool,
+    given: Consent,
     as_json: bool,
 ) -> int:
     """Digests of what `out` holds; with `whole` one of all of it. The exit status is `run`'s."""
@@ -75,7 +76,7 @@ def digest(
         max_cost=max_cost,
         wait=wait,
         simulate=simulate,
-        yes=yes,
+        given=given,
         as_json=as_json,
     )
     with translated_errors(out):

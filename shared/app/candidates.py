@@ -21,3 +21,12 @@ def still(
             document = rows.get(candidate.path)
             if document is not None and document.status is status:
                 yield document
+
+
+def waiting_of(deps: Deps, job: JobName) -> Iterator[Document]:
+    """The documents that wait in all open groups of the job, without parts of others."""
+    for group in list(deps.store.groups(job)):
+        found = deps.store.waiting(job, group.name)
+        for document in still(deps, job, found, DocumentStatus.WAITING):
+            if document.part is None:
+                yield document

@@ -49,9 +49,15 @@ class Waiting:
         return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
 
     def estimate(
-        self, recipe: Recipe, catalog: Catalog, *, report_tokens: int | None = None
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        *,
+        report_tokens: int | None = None,
+        input_tokens: int | None = None,
     ) -> Estimate:
-        """What all of it may cost with this recipe; `report_tokens` as reports so far tell."""
+        """What all of it may cost with this recipe; `report_tokens` as reports so far tell,
+        `input_tokens` as they were counted."""
         at_most = self.at_most(recipe, catalog)
         return estimate(
             self.load,
@@ -61,6 +67,7 @@ class Waiting:
             report_tokens=report_tokens,
             requests=self.requests.total(),
             merged=self.merged,
+            input_tokens=input_tokens,
         )
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:

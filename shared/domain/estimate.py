@@ -43,17 +43,19 @@ def estimate(
     *,
     at_most: Decimal | None,
     report_tokens: int | None = None,
+    input_tokens: int | None = None,
     requests: int | None = None,
     merged: int = 0,
 ) -> Estimate:
     """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each request,
-    `report_tokens` the mean of reports there are, `merged` how many answers about parts of long
-    documents are read once more."""
+    `report_tokens` the mean of reports there are, `input_tokens` what was counted, `merged` how
+    many answers about parts of long documents are read once more."""
     count = load.documents if requests is None else requests
-    prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
-    input_tokens = (load.bytes + count * prompt) // BYTES_PER_TOKEN + merged * each
+    if input_tokens is None:
+        size = load.bytes + count * prompt_bytes(recipe)
+        input_tokens = size // BYTES_PER_TOKEN + merged * each
 
     def likely(*, batch: bool) -> Decimal | None:
         if not count:
@@ -71,6 +73,11 @@ def estimate(
         at_most=at_most,
         likely_without_batches=likely(batch=False),
     )
+
+
+def prompt_bytes(recipe: Recipe) -> int:
+    """How much is sent with each document, about."""
+    return len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
 
 
 def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
