@@ -1,15 +1,21 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Call
+from shared.app.chosen import only
 from shared.app.control import cancel, fail_waiting, requeue
+from shared.app.counting import count_waiting
+from shared.app.drive import drive
 from shared.app.gone import forget_gone, forget_source
 from shared.app.load import waiting
+from shared.app.observed import observe
 from shared.app.publish import publish, summary_of
 from shared.app.submit import submit
 from shared.domain.batch import BatchStatus
@@ -281,7 +287,6 @@ def test_parts_that_wait_are_not_sent_once_their_document_is_gone(home: Home) ->
     run(home)
     forget_gone(home.deps, JOB)
     assert home.documents() == {}
-    assert home.store.groups().__next__ is not None
     assert list(home.store.groups()) == []
     assert kept(home) == []
 
@@ -444,3 +449,39 @@ def test_another_recipe_asks_about_all_parts_anew(home: Home) -> None:
     assert home.requested() == before + int(header(home)["parts"]) + 1
     assert old
     assert kept(home) == []
+
+
+def test_a_sample_sends_the_parts_of_its_documents_and_says_what_all_of_them_cost(
+    home: Home,
+) -> None:
+    shrink(home)
+    home.write("a.md", text())
+    home.write("b.md", text(word="article"))
+    home.see()
+    asyncio.run(drive(replace(home.deps, store=only(home.store, JOB, ["a.md"])), sleep=home.sleep))
+    assert home.statuses() == {"a.md": REPORTED, "b.md": WAITING}
+    found = asyncio.run(observe(home.deps, JOB, home.recipe, ["a.md"]))
+    assert found["a.md"].cost == summary_of(home.deps, JOB).totals.cost
+    run(home)
+    assert home.statuses() == {"a.md": REPORTED, "b.md": REPORTED}
+
+
+def test_counting_tokens_splits_nothing(home: Home) -> None:
+    shrink(home)
+    home.write("a.md", text())
+    home.write("b.md", "# Short")
+    home.see()
+
+    class Counter:
+        async def count_tokens(self, params: Mapping[str, Any]) -> int:
+            return 50 if "Short" in str(params) else 1_000_000
+
+    found = waiting(home.deps, JOB, home.recipe)
+    counted = asyncio.run(
+        count_waiting(home.deps, Counter(), JOB, home.recipe, found=found, also=lambda: ())
+    )
+    assert counted is not None
+    assert counted.counted == 1
+    assert counted.of == found.requests.total() > 4
+    assert home.statuses() == {"a.md": WAITING, "b.md": WAITING}
+    assert len(list(home.store.waiting(JOB, ""))) == 2
