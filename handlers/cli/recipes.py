@@ -18,7 +18,7 @@ from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
 from shared.app.requests import Requests
-from shared.domain.document import Document, sighted
+from shared.domain.document import Document, DocumentStatus, sighted
 from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import custom_id
 from shared.domain.names import escaped
@@ -132,7 +132,11 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
             raise _unusable(shown, document)
         _, content = next(read_contents(deps, [document], recipe))
         name = custom_id(document.path, 0, deps.new_batch_id())
-        made = Requests(deps, recipe).make(document, content, name)
+        requests = Requests(deps, recipe)
+        made = requests.make(document, content, name)
+        if isinstance(made, Document) and made.status is DocumentStatus.IN_PARTS and made.parts:
+            parts = deps.store.documents(JOB, made.parts.paths(made.path, 0))
+            made = requests.make(parts[min(parts)], content, name)  # the first says of how many
         if isinstance(made, Document):
             raise _unusable(shown, made)
     found: dict[str, Any] = msgspec.json.decode(made[1])

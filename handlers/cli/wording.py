@@ -21,6 +21,8 @@ SENTENCES = {
     "cancel_asked": "{batches:batch} asked to stop; what is finished is collected",
     "declined": "nothing was submitted",
     "sampled": "a sample of {documents:document}, of {of:}",
+    "document_split": "{document} is too long for one request: {missing:} of {parts:part} are "
+    "asked about, and the answers then merged",
     "documents_held": "{documents:document} {message}",
     "reports_of_another_recipe": "{reports:report} made by another recipe or model: kept as it is; "
     "for new ones use another --out",

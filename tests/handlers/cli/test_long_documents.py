@@ -42,6 +42,7 @@ def test_it_becomes_one_report_that_says_of_how_many_parts(
     done = docmill("run", folder, "--out", out, *QUICK, recipe)
     assert (done.status, done.err) == (0, "")
     assert "2 of 2 documents reported" in done.out
+    assert "long.md is too long for one request: 3 of 3 parts are asked about" in done.out
     assert reports(out) == {"long.md.md", "short.md.md"}
     head = header(out / "long.md.md")
     assert head["parts"] == 3
@@ -103,3 +104,9 @@ def test_a_lost_answer_to_the_parts_is_found_again(
     assert done.status == 0
     assert summary(out)["outcomes"]["parts"] == 3
     assert json.loads((out / "summary.json").read_text())["documents"]["reported"] == 2
+
+
+def test_the_first_of_its_requests_is_shown(docmill: Docmill, folder: Path, recipe: Path) -> None:
+    shown = docmill("recipes", "check", recipe, folder / "long.md")
+    assert shown.status == 0
+    assert "This is part 1 of 3" in shown.out
