@@ -2,8 +2,8 @@
 
 A document is IN_PARTS only while something brings it on: a part that waits in an open group, or one
 in a batch, which isn't closed before its document was looked at. So parts are written before their
-document is IN_PARTS; a document fails before parts that were not sent are forgotten; and nobody
-forgets a part while its document waits, as somebody may be splitting it.
+document is IN_PARTS; a document fails before its parts that were not sent do; and nobody forgets a
+part that waits while its document does, as somebody may be splitting it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -53,7 +53,8 @@ def bring_on(deps: Deps, job: JobName, paths: Iterable[str]) -> None:
 
     Whoever closes a batch calls this before, for all that was in it: a crash in between is made up
     for by the next who closes it. Of two that settle the last two parts at a time, the later one to
-    write sees both.
+    write sees both. A document that waits is written as it is, under another revision: whoever is
+    about to split it has seen these parts as they were, and has to look again.
     """
     of: dict[str, set[str]] = {}
     for path in paths:
@@ -84,18 +85,21 @@ def drop_merged(deps: Deps, job: JobName, paths: Collection[str]) -> None:
 def end_parts(deps: Deps, documents: Sequence[Document]) -> list[Document]:
     """Of documents that go on without having been sent, those that are to be written.
 
-    Of a part that failed, its document fails first, and the part is forgotten: when that is tried
-    again, the part is made anew, and those that are answered are kept.
+    Of a part that failed, its document fails first, and then the part is written here: when the
+    document is tried again, so is the part, and those that are answered are kept.
     """
-    over = [each for each in documents if each.part and each.status is DocumentStatus.FAILED]
+    others: list[Document] = []
+    over: list[Document] = []
+    for each in documents:
+        is_over = each.part is not None and each.status is DocumentStatus.FAILED
+        (over if is_over else others).append(each)
     for part in over:
         while not _failed_whole(deps, part):
             pass
     if over:
-        deps.store.delete_documents(over)
-    return (
-        [each for each in documents if not (each.part and each in over)] if over else [*documents]
-    )
+        deps.store.swap_documents(over)
+        bring_on(deps, over[0].job, [part.path for part in over])  # it may be split just now
+    return others
 
 
 def given_up(deps: Deps, documents: Iterable[Document], failure: Failure) -> list[Document]:
@@ -140,6 +144,12 @@ def _brought_on(deps: Deps, job: JobName, of: str, paths: set[str]) -> bool:
         or whole.status is DocumentStatus.REPORTED
         or (each.part is not None and not _is_split_so(whole, each.part))
     ]
+    if (
+        whole is not None
+        and whole.status is DocumentStatus.WAITING
+        and deps.store.swap_documents([whole])
+    ):
+        return False
     _forget(deps, over)
     if whole is None or whole.parts is None or len(over) == len(settled):
         return True
@@ -157,13 +167,7 @@ def _brought_on(deps: Deps, job: JobName, of: str, paths: set[str]) -> bool:
 
 
 def _after(deps: Deps, whole: Document, parts: Parts) -> Document | None:
-    """A document as it goes on now that a part is settled; None when it doesn't.
-
-    One that waits is written as it is, under another revision: whoever is about to split it has
-    seen the part under way still.
-    """
-    if whole.status is DocumentStatus.WAITING:
-        return whole
+    """A document as it goes on now that a part is settled; None when it doesn't."""
     if whole.status is not DocumentStatus.IN_PARTS:
         return None
     rows = deps.store.documents(whole.job, parts.paths(whole.path, len(parts.counts) - 1))
