@@ -21,7 +21,7 @@ from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted
 from shared.app.publish import FAILURES, SUMMARY
 from shared.domain.digest import DIGEST_NAME, Reported, digest_document
-from shared.domain.names import REPORT_SUFFIX, escaped
+from shared.domain.names import escaped
 from shared.domain.published import NotASummary, read_summary
 from shared.domain.report import REPORT_BEGINS, report_text
 from shared.wiring.laptop import JOB, reading_store, state_file, state_folder
@@ -52,12 +52,13 @@ def digest(
 ) -> int:
     """Digests of what `out` holds; with `whole` one of all of it. The exit status is `run`'s."""
     with translated_errors(out):
-        parse(load_recipe(recipe, None, Options(inputs=(), model=model)))
+        chosen = parse(load_recipe(recipe, None, Options(inputs=(), model=model)))
+        suffix = chosen.form.suffix
         _check_ended(out)
         folders = _folders(out, whole=whole)
         if not any(folder.reports for folder in folders.values()):
             raise Fault(f"{out} holds no reports to make a digest of")
-        _check_places(out, folders)
+        _check_places(out, folders, suffix)
         place = state_folder(out) / "digest"
         made = _put_together(place / "in", folders)
         click.echo(
@@ -81,7 +82,7 @@ def digest(
     )
     with translated_errors(out):
         for name in made:
-            _publish(place / "out" / f"{name}{REPORT_SUFFIX}", out / f"{name}{REPORT_SUFFIX}")
+            _publish(place / "out" / f"{name}{suffix}", out / f"{name}{suffix}")
     return status
 
 
@@ -134,14 +135,15 @@ def _reports(out: Path) -> Iterator[tuple[str, Path]]:
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(files):
             file = Path(folder, name)
-            if not name.endswith(REPORT_SUFFIX) or name == f"{DIGEST_NAME}{REPORT_SUFFIX}":
+            begins = REPORT_BEGINS.get(file.suffix)
+            if begins is None or file.stem == DIGEST_NAME:
                 continue
             with file.open("rb") as opened:
-                if opened.read(len(REPORT_BEGINS)) == REPORT_BEGINS:
-                    yield file.relative_to(out).as_posix().removesuffix(REPORT_SUFFIX), file
+                if opened.read(len(begins)) == begins:
+                    yield file.relative_to(out).as_posix().removesuffix(file.suffix), file
 
 
-def _check_places(out: Path, folders: dict[str, _Folder]) -> None:
+def _check_places(out: Path, folders: dict[str, _Folder], suffix: str) -> None:
     """Raise Fault where something else lies in a digest's place, before it is paid for."""
     names = [_name(folder) for folder in folders]
     known: set[str] = set()
@@ -152,8 +154,8 @@ def _check_places(out: Path, folders: dict[str, _Folder]) -> None:
         finally:
             store.close()
     for name in names:
-        target = out / f"{name}{REPORT_SUFFIX}"
-        begins = REPORT_BEGINS + json.dumps(name, ensure_ascii=False).encode()
+        target = out / f"{name}{suffix}"
+        begins = REPORT_BEGINS[suffix] + json.dumps(name, ensure_ascii=False).encode()
         is_there = target.exists()
         if name in known or (is_there and not _head(target).startswith(begins)):
             raise Fault(f"{escaped(str(target))} is there and no digest; rename or remove it")
@@ -190,7 +192,19 @@ def _read(reports: dict[str, Path]) -> Iterator[Reported]:
     for path, file in sorted(reports.items()):
         data = file.read_bytes()
         truncated = b"\ntruncated: true\n" in data[:_HEADER_BYTES].partition(b"\n---\n")[0] + b"\n"
-        yield Reported(path=path, text=report_text(data), truncated=truncated)
+        yield Reported(path=path, text=_text(file, data), truncated=truncated)
+
+
+def _text(file: Path, data: bytes) -> str:
+    """What the model said: below the header, or all of the answer."""
+    match file.suffix:
+        case ".json":
+            answer = json.loads(data)["answer"]
+            return json.dumps(answer, ensure_ascii=False, indent=1)
+        case ".html":
+            return data.decode("utf-8", "replace")
+        case _:
+            return report_text(data)
 
 
 def _publish(made: Path, target: Path) -> None:

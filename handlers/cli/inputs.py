@@ -89,7 +89,7 @@ def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
 
 
 def _check_grouping(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
-    if recipe.group_by in GROUPINGS:
+    if recipe.group_by in GROUPINGS or (recipe.each and recipe.group_by == recipe.each.name):
         return
     columns: set[str] = set()
     for found, path, direct in _found(blobs, inputs):

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from handlers.cli.faults import Fault
-from handlers.cli.inputs import Inputs, sightings
+from handlers.cli.inputs import Inputs, key_of, sightings
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
@@ -18,11 +18,16 @@ from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
 from shared.app.requests import Requests
-from shared.domain.document import Document, DocumentStatus, sighted
+from shared.app.sightings import sightings_of
+from shared.domain.answer_form import Output
+from shared.domain.columns import column
+from shared.domain.document import Document, DocumentStatus, Sighting, sighted
 from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import custom_id
+from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, parse_recipe
+from shared.ports.blobs import Blobs
 from shared.wiring.laptop import JOB
 
 _NEW = """\
@@ -30,6 +35,16 @@ _NEW = """\
 description: What this recipe does, in one line
 model: claude-opus-4-6
 max_tokens: 8192
+# output: markdown       # or json, text, html: what each report is written as
+# fields:                # the answer's fields, which become columns of results.csv and .parquet
+#   urgency: [low, medium, high]
+#   due: {type: [string, "null"], format: date, description: By when an answer is expected}
+#   open_questions: {type: array, items: string, maxItems: 10}
+# each:                  # several reports of one document; the prompt takes {{ language }}
+#   language: [de, fr]
+# truth:                 # labels beside a manifest's column of right ones: confusion.csv
+#   field: urgency
+#   column: truth
 # system: Who the model is and whom it writes for.
 # group_by: folder       # what batches are cut along: folder, none, date, or a manifest's column
 # max_wait: 15m          # on AWS: how long a document waits at most for others to share its batch
@@ -54,11 +69,13 @@ Answer in Markdown, with these sections and no others:
 
 def lines() -> list[str]:
     """`docmill recipes`: a line each."""
-    found = []
-    for name, text in sorted(builtin_recipes().items()):
-        recipe = parse_recipe(text, name=name, catalog=catalog())
-        found.append(f"{name}  {recipe.model}  {recipe.description}")
-    return found
+    found = [
+        parse_recipe(text, name=name, catalog=catalog())
+        for name, text in sorted(builtin_recipes().items())
+    ]
+    names = max(len(recipe.name) for recipe in found)
+    models = max(len(recipe.model) for recipe in found)
+    return [f"{each.name:{names}}  {each.model:{models}}  {each.description}" for each in found]
 
 
 def text_of(name: str) -> str:
@@ -102,7 +119,16 @@ def check(name: str, document: Path | None, *, model: str | None, as_json: bool)
 def _said(recipe: Recipe) -> str:
     longest = counted(recipe.max_tokens, "token")
     parts = [f"{recipe.name} is fine: {recipe.model}, reports of up to {longest}"]
+    if recipe.output is not Output.MARKDOWN:
+        parts.append(f"as {recipe.output}")
+    if fields := recipe.form.fields:
+        listed = ", ".join(f"{name} ({column(name, one).kind})" for name, one in fields.items())
+        parts.append(f"{counted(len(fields), 'field')}: {listed}")
     parts += [f"beta {beta}" for beta in recipe.betas]
+    if recipe.each is not None:
+        parts.append(f"one for each {recipe.each.name}: {', '.join(recipe.each.values)}")
+    if recipe.truth is not None:
+        parts.append(f"{recipe.truth.field} is compared with the column {recipe.truth.column}")
     if recipe.needs_columns:
         parts.append(f"for manifests with {', '.join(sorted(recipe.needs_columns))}")
     if recipe.params:
@@ -124,7 +150,7 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
         translated_errors(),
         rehearsal(Path(nowhere) / "out", options, recipe) as deps,
     ):
-        seen = next(sightings(deps.documents, inputs, recipe), None)
+        seen = _first(deps.documents, inputs, recipe)
         if seen is None:
             raise Fault(f"{shown} holds no document")
         document = sighted(None, seen, job=JOB, now=deps.clock())
@@ -143,6 +169,16 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
     return found
 
 
+def _first(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Sighting | None:
+    """The first document of a file; of a table that is no manifest, the one it is in a folder."""
+    seen = next(sightings(blobs, inputs, recipe), None)
+    [file] = inputs.files
+    if seen is None or seen.failure is None or manifest_kind(file.name, named_directly=False):
+        return seen
+    as_document = sightings_of(blobs, blobs.stat(key_of(file)), file.name, recipe=recipe)
+    return seen if recipe.needs_columns else next(as_document, seen)
+
+
 def _unusable(shown: str, document: Document | None) -> Fault:
     why = document.failure.message if document and document.failure else "it can't be used"
     return Fault(escaped(f"{shown} can't be sent: {why}"))
@@ -154,10 +190,15 @@ def _show(recipe: Recipe, request: dict[str, Any]) -> None:
     cost = bound(recipe, catalog())(size)
     about = f"about {counted(size // BYTES_PER_TOKEN, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
-    click.echo(f"its request has {size:,} bytes, {about}{most}")
+    value = recipe.each.values[0] if recipe.each else None
+    which = f" for {value}" if value else ""
+    click.echo(f"its request{which} has {size:,} bytes, {about}{most}")
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
         click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")
+    if recipe.form.fields:
+        schema = json.dumps(recipe.form.sent_format["schema"], ensure_ascii=False, indent=2)
+        click.echo(f"\n--- the answer's schema\n{_printable(schema)}")
 
 
 def _printable(text: str) -> str:
@@ -171,7 +212,10 @@ def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
         "model": recipe.model,
         "max_tokens": recipe.max_tokens,
         "betas": recipe.betas,
+        "output": recipe.output,
+        "fields": {name: column(name, one).kind for name, one in recipe.form.fields.items()},
         "needs_columns": sorted(recipe.needs_columns),
+        "each": None if recipe.each is None else {recipe.each.name: recipe.each.values},
         "fingerprint": recipe.fingerprint,
     }
     if request is not None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import IO
 
-from shared.domain.template import PromptError
+from shared.domain.template import NOTHING, Own, PromptError
 
 MEMORY_BYTES = 1 << 30
 """Address space of the child: twice what a template within its fuel was seen to need."""
@@ -40,9 +40,11 @@ class TemplateGuard:
         self._patience = patience_s
         self._child: subprocess.Popen[bytes] | None = None
 
-    def __call__(self, source: str, values: Mapping[str, object], salt: bytes) -> str:
+    def __call__(
+        self, source: str, values: Mapping[str, object], salt: bytes, own: Own = NOTHING
+    ) -> str:
         """The text of the template `source`. Raises PromptError."""
-        message = pickle.dumps((source, dict(values), salt))
+        message = pickle.dumps((source, dict(values), salt, own))
         child = self._child or self._start()
         try:
             answer = self._ask(child, message)

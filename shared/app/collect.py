@@ -15,6 +15,7 @@ from shared.app.groups import mark_stale, open_groups_of
 from shared.app.parts import bring_on
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
+from shared.app.row_parts import RowSpool, write_part
 from shared.app.settle import settle
 from shared.app.slices import slices
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
@@ -76,12 +77,21 @@ async def collect(
     except StaleWrite:
         return Collected.NOTHING
     mark_stale(deps.store, batch.job)
-    reading = Reading(
-        deps=deps,
-        batch=batch,
-        members=deps.store.members(batch.id),
-        max_attempts=_max_attempts(deps, batch),
-    )
+    with RowSpool(deps.spool_dir) as rows:
+        reading = Reading(
+            deps=deps,
+            batch=batch,
+            members=deps.store.members(batch.id),
+            max_attempts=_max_attempts(deps, batch),
+            rows=rows,
+        )
+        return await _collect(deps, reading, until=until, due_at=due_at)
+
+
+async def _collect(
+    deps: Deps, reading: Reading, *, until: datetime | None, due_at: datetime
+) -> Collected:
+    batch = reading.batch
     try:
         finished = await _read(deps, reading, until)
     except (Unavailable, NotFound, Refused) as error:
@@ -188,6 +198,7 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
     if missing:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
+    write_part(deps, batch, reading.rows)
     parts = sum(is_part(reading.members[place].path) for place in missing)
     totals = reading.totals + Totals(
         failed=len(missing) - parts, parts=parts, unpriced=len(missing)

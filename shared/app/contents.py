@@ -8,6 +8,7 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from shared.app.deps import Deps
+from shared.app.variants import rendered_as
 from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure
 from shared.domain.manifest import (
     InvalidManifest,
@@ -17,12 +18,14 @@ from shared.domain.manifest import (
     read_header,
     row_text,
 )
+from shared.domain.manifest_row import digest_of
 from shared.domain.parts import MOST_BYTES
 from shared.domain.recipe import Recipe
 from shared.domain.recipe_split import Split
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
+from shared.domain.truth import Truth, withheld
 from shared.ports.blobs import (
     BlobChanged,
     BlobError,
@@ -57,11 +60,20 @@ def read_contents(
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
+    for document, content in _contents(deps, documents, recipe):
+        if isinstance(content, Ready):
+            content = replace(content, input=rendered_as(document, content.input))  # noqa: PLW2901
+        yield document, content
+
+
+def _contents(
+    deps: Deps, documents: Iterable[Document], recipe: Recipe
+) -> Iterator[tuple[Document, Read]]:
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else UNKNOWN_CONTEXT
     limit = None if recipe.split is Split.AUTO else context
     together: deque[list[Document]] = deque()
-    for _, content in _read_wholes(deps, _wholes(documents, together), limit):
+    for _, content in _read_wholes(deps, recipe, _wholes(documents, together), limit):
         for document in together.popleft():
             yield document, content
 
@@ -88,10 +100,10 @@ def _read_for(document: Document) -> tuple[str, Content]:
 
 
 def _read_wholes(
-    deps: Deps, documents: Iterable[Document], limit: int | None
+    deps: Deps, recipe: Recipe, documents: Iterable[Document], limit: int | None
 ) -> Iterator[tuple[Document, Read]]:
     """`limit` is of what isn't split: the tokens that the model takes."""
-    rows = _RowReader(deps.documents)
+    rows = _RowReader(deps.documents, recipe.truth)
     for part in _read_ahead(documents):
         for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
             if is_row:
@@ -177,8 +189,9 @@ def _unreadable(error: BlobError) -> Failure:
 class _RowReader:
     """Reads rows by their place; rows that lie in order are read as one stream."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, truth: Truth | None) -> None:
         self._blobs = blobs
+        self._truth = truth
         self._open: tuple[str, str] | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._buffer = bytearray()
@@ -204,14 +217,16 @@ class _RowReader:
             return Failure(type=error.type, message=f"line {place.line}: {error.message}")
         except InvalidManifest as error:
             return Failure(type="invalid_manifest", message=error.message)
+        told = withheld(columns, self._truth)
+        digest = document.content.etag if told is columns else digest_of(told)
         return Ready(
-            digest=document.content.etag,
+            digest=digest,
             input=RenderInput(
                 name=document.path,
                 path=document.path,
-                text=row_text(columns),
-                columns=columns,
-                digest=document.content.etag,
+                text=row_text(told),
+                columns=told,
+                digest=digest,
             ),
         )
 

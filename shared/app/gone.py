@@ -17,15 +17,17 @@ _FREE = (DocumentStatus.WAITING, DocumentStatus.FAILED)
 
 
 def forget_gone(deps: Deps, job: JobName) -> None:
-    """Forget failed documents whose source isn't there any more.
+    """Forget failed documents whose source isn't there any more, or not for their variant.
 
     An unreadable folder is forgotten too: whoever lists next finds it again, or what it holds.
     """
+    each = deps.recipe(job).each
+    variants: tuple[str | None, ...] = each.values if each else (None,)
     known: dict[str, bool] = {}
 
     def is_gone(document: Document) -> bool:
         source = document.content.source
-        if source.endswith("/"):
+        if source.endswith("/") or document.content.variant not in variants:
             return True
         if source not in known:
             known[source] = _is_gone(deps, source)

@@ -15,6 +15,7 @@ from shared.app.gone import forget, forget_rows
 from shared.app.groups import mark_stale, open_group
 from shared.app.report_places import has_report
 from shared.app.slices import SLICE
+from shared.app.variants import forget_former
 from shared.domain.document import (
     REPORT_MISSING,
     Content,
@@ -28,6 +29,7 @@ from shared.domain.document import (
 )
 from shared.domain.ids import JobName
 from shared.domain.names import stand_in
+from shared.domain.variants import variant_path
 from shared.ports.blobs import BlobError, BlobNotFound
 
 
@@ -74,6 +76,7 @@ def take_in(
         if begun and until is not None and deps.clock() >= until:
             return total + Taken(left=next(iter(part.values())))
         total += intake.take(part)
+        forget_former(deps, job, part.values())
         begun = True
     for source, etag in intake.manifests.items():
         forget_rows(deps, job, source, etag)
@@ -222,10 +225,10 @@ def _as_seen(
 
 def _own_name(sighting: Sighting) -> str:
     """A path that only this sighting can have: no document's is absolute."""
-    row = sighting.content.row
-    if row is None:
-        return stand_in(f"/{sighting.content.source}")
-    return f"{sighting.manifest}:{row.line}"
+    row, value = sighting.content.row, sighting.content.variant
+    own = f"/{sighting.content.source}" if row is None else f"{sighting.manifest}:{row.line}"
+    own = own if value is None else variant_path(own, value)
+    return stand_in(own) if row is None else own
 
 
 def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sighting]:

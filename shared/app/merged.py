@@ -1,5 +1,6 @@
 """What the header of a merged report says: what all of its document's parts used and cost."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.parts import parts_of
+from shared.domain.answer_form import REPORT_FIELD
 from shared.domain.batch import Batch
 from shared.domain.document import Document
 from shared.domain.outcome import Report
@@ -44,6 +46,15 @@ def header_of(
     for answer in answers:
         cost = _sum(cost, _cost(deps, batch, answer))
     return Header(report=whole, cost=cost, more={"parts": parts.counts[0]})
+
+
+def as_answer(report: Report) -> Report:
+    """A part's answer as it is kept: fields are given on as they came, in its text."""
+    if report.fields is None:
+        return report
+    beside = {REPORT_FIELD: report.text} if report.text else {}
+    text = json.dumps({**report.fields, **beside}, ensure_ascii=False, default=str)
+    return replace(report, text=text, fields=None)
 
 
 def answered(document: Document, report: Report) -> Document:

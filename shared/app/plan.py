@@ -136,6 +136,7 @@ async def plan_batch(
         size=len(plan.members),
         cost_at_most=cost,
         one_at_most=dearest,
+        form=recipe.form.packed(),
         planned_at=now,
         next_at=now + deps.policy.lease,
     )

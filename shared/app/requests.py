@@ -36,6 +36,7 @@ class Requests:
         self.recipe = recipe
         self._renderer = Renderer(recipe)
         self.long = LongDocuments(deps, recipe, self._renderer, tidy=tidy)
+        self._suffix = recipe.form.suffix
 
     def make(
         self, document: Document, content: Read, name: CustomId
@@ -50,7 +51,7 @@ class Requests:
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
             self.long.drop(document)
             return report_lost(document, now=now) if lost else unchanged(document)
-        if waits and (failure := blocked(self.deps, document)) is not None:
+        if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
             prompt = self.long.prompt(document, content)

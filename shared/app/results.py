@@ -7,15 +7,19 @@ crash in between only writes them again.
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
-from shared.app.merged import answered, header_of
+from shared.app.merged import answered, as_answer, header_of
 from shared.app.parts import answer_key, bring_on, drop_merged
-from shared.app.report_places import keep
+from shared.app.report_places import keep, remove_former
+from shared.app.row_parts import RowSpool
 from shared.app.said_too_long import marked_long, split_instead
+from shared.domain.answer import Answers
+from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -28,7 +32,7 @@ from shared.domain.document import (
     released,
     reported,
 )
-from shared.domain.ids import place_of
+from shared.domain.ids import BatchId, place_of
 from shared.domain.names import report_path
 from shared.domain.outcome import (
     Fail,
@@ -43,6 +47,7 @@ from shared.domain.outcome import (
 from shared.domain.parts import is_part
 from shared.domain.record import Record
 from shared.domain.report import render_report
+from shared.domain.row import Row
 from shared.domain.totals import Totals
 from shared.ports.blobs import BlobUnreadable
 
@@ -83,18 +88,22 @@ class Reading:
 
     `seen` are the places a line was read for. `totals`, `kinds` (lines by type of result) and
     `strange` (lines that can't be matched) are of this reading alone. `hold` is what a person has
-    to mend before rows that failed for want of credit are tried again.
+    to mend before rows that failed for want of credit are tried again. `rows` takes the fields of
+    all answers, of those settled before too: it is whole when the reading is.
     """
 
     deps: Deps
     batch: Batch
     members: list[Member]
     max_attempts: int
+    rows: RowSpool
     seen: Bitmap = field(default_factory=Bitmap)
     kinds: Counter[str] = field(default_factory=Counter)
     strange: int = 0
     totals: Totals = field(default_factory=Totals)
     hold: str | None = None
+    _form: AnswerForm = field(init=False)
+    _answers: Answers | None = field(init=False)
     _settled: Bitmap = field(init=False)
     _unwritten: Bitmap = field(init=False)
     _pending: list[tuple[int, ResultLine]] = field(default_factory=list)
@@ -105,6 +114,8 @@ class Reading:
         before = _decode(data) if data else Checkpoint()
         self._settled = Bitmap(before.settled)
         self._unwritten = Bitmap(before.unwritten)
+        self._form = self.batch.answer_form
+        self._answers = Answers(self._form) if self._form.fields else None
 
     def take(self, data: bytes) -> None:
         """Take one line; what it leads to is done by the flush that comes of itself now and then.
@@ -137,6 +148,7 @@ class Reading:
             judged[path] = self._not_written(judged[path], message)
         for each in judged.values():
             self._count(each)
+            self._keep_row(each)
         due = {path: each for path, each in judged.items() if each.document is not None}
         settle_documents(
             self.deps,
@@ -184,7 +196,7 @@ class Reading:
         asked = [
             self.members[place].path
             for place, line in pending
-            if place not in self._settled or line.result.type in _TRIED_AGAIN
+            if place not in self._settled or self._may_be_tried_again(line)
         ]
         known = self.deps.store.documents(self.batch.job, asked) if asked else {}
         judged: dict[str, _Judged] = {}
@@ -195,7 +207,12 @@ class Reading:
                 outcome = self._judge_again(place, line, document)
                 document = None
             else:
-                outcome = judge(line, attempts=document.attempts, max_attempts=self.max_attempts)
+                outcome = judge(
+                    line,
+                    attempts=document.attempts,
+                    max_attempts=self.max_attempts,
+                    answers=self._answers,
+                )
                 outcome = split_instead(outcome, document)
                 if isinstance(outcome, Retry) and outcome.hold:
                     self.hold = outcome.hold
@@ -203,12 +220,21 @@ class Reading:
             judged[path].is_merged = path in known and known[path].parts is not None
         return judged
 
+    def _may_be_tried_again(self, line: ResultLine) -> bool:
+        """Whether only its document can tell what was made of a line that is settled."""
+        if line.result.type in _TRIED_AGAIN or self._answers is None:
+            return line.result.type in _TRIED_AGAIN
+        return not isinstance(self._judged_alone(line), Report)
+
+    def _judged_alone(self, line: ResultLine, *, tries: int = 1) -> Outcome:
+        return judge(line, attempts=0, max_attempts=tries, answers=self._answers)
+
     def _judge_again(self, place: int, line: ResultLine, document: Document | None) -> Outcome:
         """What was made of a line that was settled before: its failure, if any, names the line."""
         failure = document.failure if document is not None else None
         ended_here = failure is not None and failure.custom_id == line.custom_id
         tries = 1 if ended_here else self.max_attempts + 1
-        outcome = judge(line, attempts=0, max_attempts=tries)
+        outcome = self._judged_alone(line, tries=tries)
         if document is not None:
             outcome = split_instead(outcome, document)
         if isinstance(outcome, Report) and (
@@ -240,28 +266,33 @@ class Reading:
 
     def _write(self, judged: dict[str, _Judged]) -> dict[str, str]:
         """Write the reports; the answer says why for each that can't lie where it belongs."""
+        suffix = self._form.suffix
         reports = {
             path: self._rendered(each, each.document, each.outcome)
             for path, each in judged.items()
             if isinstance(each.outcome, Report) and each.document is not None
         }
         key = {path: self._key(path) for path in reports}
+        refused: dict[str, str] = {}
         try:
             self.deps.reports.write_many((key[path], data) for path, data in reports.items())
         except BlobUnreadable:
-            refused: dict[str, str] = {}
             for path, data in reports.items():
                 try:
                     self.deps.reports.write_many([(key[path], data)])
                 except BlobUnreadable as error:
                     refused[path] = self._kept(judged[path], data, error.message)
-            return refused
-        return {}
+        for path in reports.keys() - refused.keys():
+            if not is_part(path):
+                remove_former(self.deps, judged[path].document, suffix)
+        return refused
 
     def _rendered(self, judged: _Judged, document: Document, report: Report) -> bytes:
         header = header_of(self.deps, self.batch, document, report, cost=judged.cost)
+        part = document.part is not None
         return render_report(
-            header.report,
+            as_answer(report) if part else header.report,
+            output=Output.MARKDOWN if part else self._form.output,
             document=document.part.of if document.part else document.path,
             custom_id=self.members[judged.place].custom_id,
             batch=self.batch,
@@ -273,14 +304,14 @@ class Reading:
     def _key(self, path: str) -> str:
         if is_part(path):
             return answer_key(self.deps, self.batch.job, path)
-        return self.deps.output_key(self.batch.job, report_path(path))
+        return self.deps.output_key(self.batch.job, report_path(path, self._form.suffix))
 
     def _kept(self, judged: _Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
         if is_part(self.members[judged.place].path):
             return f"{message}; its answer is lost, and is paid for again if it is tried again"
         custom_id = self.members[judged.place].custom_id
-        where = keep(self.deps, self.batch.job, custom_id, report)
+        where = keep(self.deps, self.batch.job, custom_id, report, suffix=self._form.suffix)
         if where is None:
             return f"{message}; rename the document and run again"
         return (
@@ -299,9 +330,19 @@ class Reading:
             retryable=True,
             attempts=judged.document.attempts + 1,
             custom_id=self.members[judged.place].custom_id,
+            suffix=self._form.suffix,
+            rows_in=self.batch.id if self._form.fields else None,
         )
         judged.outcome = _unwritten(judged.outcome, failure)
         return judged
+
+    def _keep_row(self, judged: _Judged) -> None:
+        outcome = judged.outcome
+        report = outcome.unwritten if isinstance(outcome, Fail) else outcome
+        document = self.members[judged.place].path
+        if isinstance(report, Report) and report.fields is not None and not is_part(document):
+            row = Row.of(report, document=document, batch=self.batch, cost=judged.cost)
+            self.rows.add(row)
 
     def _count(self, judged: _Judged) -> None:
         outcome = judged.outcome
@@ -316,8 +357,7 @@ class Reading:
             usage=usage,
             cost=judged.cost or Decimal(0),
             cost_without_batches=judged.without_batches or Decimal(0),
-            unpriced=(judged.cost is None and usage != Usage())
-            or (not isinstance(outcome, Retry) and outcome.uncounted),
+            unpriced=(judged.cost is None and usage != Usage()) or outcome.uncounted,
         )
 
 
@@ -329,9 +369,11 @@ def settle_documents(
     What somebody else wrote meanwhile is read anew; what the batch doesn't hold is left alone.
     """
     todo = set(outcomes)
+    form = batch.answer_form
+    ending = _Ending(suffix=form.suffix, rows_in=batch.id if form.fields else None)
     while todo:
         held = [d for path, d in known.items() if path in todo and d.batch == batch.id]
-        settled = [_settled(deps, batch, each, outcomes[each.path]) for each in held]
+        settled = [_settled(deps, batch, each, ending, outcomes[each.path]) for each in held]
         waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
         open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
         todo = deps.store.swap_documents(settled)
@@ -347,11 +389,20 @@ def settle_documents(
         known = deps.store.documents(batch.job, todo) if todo else {}
 
 
-def _settled(deps: Deps, batch: Batch, document: Document, outcome: Outcome) -> Document:
+class _Ending(NamedTuple):
+    """What `reported` is told of a batch's reports."""
+
+    suffix: str
+    rows_in: BatchId | None
+
+
+def _settled(
+    deps: Deps, batch: Batch, document: Document, ending: _Ending, outcome: Outcome
+) -> Document:
     now = deps.clock()
     match outcome:
         case Report():
-            return answered(reported(document, now=now), outcome)
+            return answered(reported(document, now=now, **ending._asdict()), outcome)
         case Retry(attempts=attempts):
             return released(marked_long(document, outcome, batch), now=now, attempts=attempts)
         case Fail(failure=failure):
@@ -367,8 +418,14 @@ def _settled(deps: Deps, batch: Batch, document: Document, outcome: Outcome) -> 
 
 
 def _unwritten(report: Report, failure: Failure) -> Fail:
-    return Fail(failure=failure, model=report.model, usage=report.usage, uncounted=report.uncounted)
+    return Fail(
+        failure=failure,
+        model=report.model,
+        usage=report.usage,
+        uncounted=report.uncounted,
+        unwritten=report,
+    )
 
 
 def _usage(outcome: Outcome) -> Usage:
-    return Usage() if isinstance(outcome, Retry) else outcome.usage or Usage()
+    return outcome.usage or Usage()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 
+from shared.app.variants import in_variants
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
     BrokenRow,
@@ -17,6 +18,7 @@ from shared.domain.manifest import (
 )
 from shared.domain.names import InvalidName, check_path, escaped, stand_in
 from shared.domain.recipe import Recipe
+from shared.domain.truth import Truth, truth_in
 from shared.ports.blobs import Blob, Blobs, BlobUnreadable, Unlisted
 
 RECIPE_NAME = "_recipe.md"
@@ -47,6 +49,19 @@ def sightings_of(
     With `start`, a manifest of that version is read from that row on. Raises BlobNotFound,
     BlobChanged or BlobStoreUnavailable while one is read.
     """
+    seen = _seen(blobs, found, path, recipe=recipe, named_directly=named_directly, start=start)
+    yield from in_variants(seen, recipe)
+
+
+def _seen(
+    blobs: Blobs,
+    found: Blob | Unlisted,
+    path: str,
+    *,
+    recipe: Recipe | None,
+    named_directly: bool,
+    start: RowPlace | None,
+) -> Iterator[Sighting]:
     by = recipe.group_by if recipe else "folder"
     if isinstance(found, Unlisted):
         kind = "unreadable_folder" if found.key.endswith("/") else "unreadable"
@@ -66,7 +81,7 @@ def sightings_of(
             yield Sighting(path=path, group=group_of(path, by, found.modified), content=content)
             return
         for row in _checked(recipe, reader, path):
-            yield _row(row, found, path, by)
+            yield _row(row, found, path, by, recipe.truth if recipe else None)
     except InvalidManifest as error:
         yield _unusable(path, "invalid_manifest", str(error), content, by)
     except BlobUnreadable as error:
@@ -138,7 +153,7 @@ def _listed(names: Iterable[str]) -> str:
     return text if len(text) <= _LISTED_CHARS else f"{text[: _LISTED_CHARS - 1]}…"
 
 
-def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
+def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str, truth: Truth | None) -> Sighting:
     if isinstance(row, BrokenRow):
         message = row.message
         if f"line {row.line}" not in message:
@@ -152,7 +167,13 @@ def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
     return Sighting(
         path=row.id,
         group=group_of(row.id, by, blob.modified, row.columns, manifest=path),
-        content=Content(source=blob.key, etag=row.digest, size=row.length, row=_place(row, blob)),
+        content=Content(
+            source=blob.key,
+            etag=row.digest,
+            size=row.length,
+            row=_place(row, blob),
+            truth=truth_in(row.columns, truth),
+        ),
         manifest=path,
     )
 

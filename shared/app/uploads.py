@@ -12,7 +12,7 @@ from datetime import datetime
 from shared.app.control import requeue_unpaid
 from shared.app.deps import Deps, NoRecipe
 from shared.app.gone import forget_source
-from shared.app.groups import open_group
+from shared.app.groups import mark_stale, open_group
 from shared.app.intake import Taken, take_in
 from shared.app.sightings import (
     READY_NAME,
@@ -21,6 +21,7 @@ from shared.app.sightings import (
     sightings_of,
     unplaced,
 )
+from shared.app.variants import paths_of
 from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
 from shared.domain.manifest import manifest_kind
@@ -140,7 +141,9 @@ def _take_blob(
         try:
             blob = deps.documents.stat(upload.key)
         except BlobNotFound:
-            forget_source(deps, job, upload.key, [path, f"/{upload.key}"])
+            recipe = _recipe(deps, job)
+            names = (*paths_of(path, recipe), *paths_of(f"/{upload.key}", recipe))
+            forget_source(deps, job, upload.key, names)
             break
         if blob.etag == etag:
             break
@@ -174,6 +177,8 @@ def _take_job(deps: Deps, job: JobName, upload: Upload, until: datetime | None) 
                     yield from sightings_of(deps.documents, found, path, recipe=recipe)
 
     taken = take_in(deps, job, everything(), until=until)
+    if recipe is not None and recipe.form.fields:
+        mark_stale(deps.store, job)  # its fields are the columns of the tables
     return UploadTaken(
         taken=taken, left=None if taken.left is None else _rest(upload.key, taken.left)
     )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correlation_id
+from shared.domain.names import REPORT_SUFFIX
 from shared.domain.parts import Answer, Part, Parts
 from shared.domain.record import Record
 
@@ -86,12 +87,18 @@ class RowPlace(Record, frozen=True, kw_only=True):
 
 
 class Content(Record, frozen=True, kw_only=True):
-    """One version of a document. `etag` changes exactly when the version does."""
+    """One version of a document. `etag` changes exactly when the version does.
+
+    `variant` is which of its recipe's values (`each`) this document is made with, `truth` what its
+    row says the answer should be.
+    """
 
     source: str
     etag: str
     size: int
     row: RowPlace | None = None
+    variant: str | None = None
+    truth: str | None = None
 
     @property
     def order(self) -> str:
@@ -102,7 +109,8 @@ class Content(Record, frozen=True, kw_only=True):
 class Failure(Record, frozen=True, kw_only=True):
     """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
 
-    `retryable` says whether `docmill retry` takes it up without `--all`.
+    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix` and `rows_in` are
+    those of a report that is kept (see `Document`).
     """
 
     type: str
@@ -110,6 +118,8 @@ class Failure(Record, frozen=True, kw_only=True):
     retryable: bool = False
     attempts: int = 0
     custom_id: CustomId | None = None
+    suffix: str = REPORT_SUFFIX
+    rows_in: BatchId | None = None
 
 
 class Sighting(Record, frozen=True, kw_only=True):
@@ -129,9 +139,10 @@ class Document(Record, frozen=True, kw_only=True):
     """What gets one report: a file, or one row of a manifest.
 
     `path` is its identity within the job and names its report. `since` is when this version
-    began to wait. `parts` says how it was split, `part` which part of a document this record stands
-    for, and `answer` what its answer used. `rev` is the store's: the revision read, 0 when never
-    stored.
+    began to wait. Of its last report, `reported_digest` is of what it was made from,
+    `report_suffix` what its name ends in, and `rows_in` the batch whose rows have its fields.
+    `parts` says how it was split, `part` which part of a document this record stands for, and
+    `answer` what its answer used. `rev` is the store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -145,6 +156,8 @@ class Document(Record, frozen=True, kw_only=True):
     attempts: int = 0
     claimed_digest: str | None = None
     reported_digest: str | None = None
+    report_suffix: str = REPORT_SUFFIX
+    rows_in: BatchId | None = None
     failure: Failure | None = None
     parts: Parts | None = None
     part: Part | None = None
@@ -237,7 +250,13 @@ def unchanged(document: Document) -> Document:
     return replace(document, status=_after(document, DocumentEvent.UNCHANGED), failure=None)
 
 
-def reported(document: Document, *, now: datetime) -> Document:
+def reported(
+    document: Document,
+    *,
+    now: datetime,
+    suffix: str = REPORT_SUFFIX,
+    rows_in: BatchId | None = None,
+) -> Document:
     """Its report is written, at once or after it was kept for a while."""
     after = replace(
         document,
@@ -245,6 +264,8 @@ def reported(document: Document, *, now: datetime) -> Document:
         batch=None,
         claimed_digest=None,
         reported_digest=document.claimed_digest,
+        report_suffix=suffix,
+        rows_in=rows_in,
         failure=None,
     )
     return _take_up_newer(after, now=now)

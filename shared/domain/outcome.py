@@ -1,8 +1,11 @@
 """What one result line means for its document."""
 
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from msgspec.structs import replace
+
+from shared.domain.answer import Answers, InvalidAnswer
 from shared.domain.catalog import Usage
 from shared.domain.document import Failure
 from shared.domain.ids import CustomId
@@ -55,9 +58,17 @@ class StopReason(StrEnum):
     CONTEXT_WINDOW = "model_context_window_exceeded"
 
 
+INVALID_OUTPUT: Final = "invalid_output"
+"""The answer isn't what the recipe's fields ask for, and is paid for all the same."""
+
+OUTPUT_CUT: Final = "output_cut"
+"""The answer stopped before its JSON was whole: what is there can't be read."""
+
+
 class Report(Record, frozen=True, kw_only=True):
     """The model answered: `text` becomes the report; `truncated` when it was cut short, `uncounted`
-    when it doesn't say what it used."""
+    when it doesn't say what it used. `fields` are what the recipe's fields ask for; `text` is empty
+    where they are all of the answer."""
 
     text: str
     model: str
@@ -65,27 +76,33 @@ class Report(Record, frozen=True, kw_only=True):
     truncated: bool
     usage: Usage
     uncounted: bool = False
+    fields: dict[str, Any] | None = None
 
 
 class Retry(Record, frozen=True, kw_only=True):
     """To be tried again in a new batch. `attempts` includes this one when it counts.
 
-    `hold` is the message for the person whose credit or limit stands in the way.
+    `hold` is the message for the person whose credit or limit stands in the way. An answer that
+    can't be used is billed all the same, as of a `Fail`.
     """
 
     attempts: int
     failure: Failure
     hold: str | None = None
+    usage: Usage | None = None
+    uncounted: bool = False
 
 
 class Fail(Record, frozen=True, kw_only=True):
     """It ends without a report; what was used is billed all the same when there is `usage`, and may
-    be when it is `uncounted`."""
+    be when it is `uncounted`. `unwritten` is the report, where one came and can't lie in its place.
+    """
 
     failure: Failure
     model: str = ""
     usage: Usage | None = None
     uncounted: bool = False
+    unwritten: Report | None = None
 
 
 Outcome = Report | Retry | Fail
@@ -95,8 +112,13 @@ class _FailureMaker(Protocol):
     def __call__(self, type_: str, message: str, *, retryable: bool) -> Failure: ...
 
 
-def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
-    """Decide what a line means for a document that was tried `attempts` times before."""
+def judge(
+    line: ResultLine, *, attempts: int, max_attempts: int, answers: Answers | None = None
+) -> Outcome:
+    """Decide what a line means for a document that was tried `attempts` times before.
+
+    `answers` reads answers that have a form.
+    """
     result = line.result
     tried = attempts + 1
     custom_id = CustomId(line.custom_id)
@@ -112,7 +134,7 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
 
     match result.type:
         case "succeeded" if result.message is not None:
-            return _read(result.message, failure)
+            return _read(result.message, failure, answers, max_attempts)
         case "errored":
             return _errored(result, failure, attempts=attempts, max_attempts=max_attempts)
         case "expired":
@@ -128,7 +150,7 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
             return Fail(failure=failure("unknown_result", why, retryable=True), uncounted=True)
 
 
-def _again(failure: Failure, max_attempts: int) -> Outcome:
+def _again(failure: Failure, max_attempts: int) -> Fail | Retry:
     if failure.attempts >= max_attempts:
         return Fail(failure=failure)
     return Retry(attempts=failure.attempts, failure=failure)
@@ -150,7 +172,9 @@ def _errored(
             return Fail(failure=failure(error.type, error.message, retryable=True))
 
 
-def _read(message: Message, failure: _FailureMaker) -> Outcome:
+def _read(
+    message: Message, failure: _FailureMaker, answers: Answers | None, max_attempts: int
+) -> Outcome:
     usage = _usage_of(message.usage)
     uncounted = not _counts(message.usage)
     stop_reason = message.stop_reason or "unknown"
@@ -181,7 +205,7 @@ def _read(message: Message, failure: _FailureMaker) -> Outcome:
     if not text.strip():
         why = f"the model answered without any text (stop reason {stop_reason})"
         return fail("empty_report", why, retryable=True)
-    return Report(
+    report = Report(
         text=text,
         model=message.model,
         stop_reason=stop_reason,
@@ -189,6 +213,30 @@ def _read(message: Message, failure: _FailureMaker) -> Outcome:
         usage=usage,
         uncounted=uncounted,
     )
+    if answers is None:
+        return report
+    try:
+        answer = answers.read(text)
+    except InvalidAnswer as error:
+        if report.truncated:
+            return fail(OUTPUT_CUT, _CUT[stop_reason], retryable=False)
+        invalid = failure(INVALID_OUTPUT, error.message, retryable=True)
+        again = _again(invalid, max_attempts)
+        return replace(again, usage=usage, uncounted=uncounted)
+    return replace(report, text=answer.text or "", fields=answer.fields)
+
+
+_CUT: Final[dict[str, str]] = {
+    StopReason.MAX_TOKENS: (
+        "the answer reached max_tokens before its JSON was whole; raise max_tokens in the recipe, "
+        "then `docmill retry --all`"
+    ),
+    StopReason.CONTEXT_WINDOW: (
+        "prompt and answer filled the model's context before the answer's JSON was whole; "
+        "split the document"
+    ),
+}
+"""Trying the same again would be paid for in vain."""
 
 
 def _counts(usage: Tokens | None) -> bool:

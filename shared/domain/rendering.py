@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import msgspec
 
 from shared.domain.names import MAX_PATH_BYTES
-from shared.domain.recipe import Recipe
+from shared.domain.numbered import numbered
+from shared.domain.recipe import Recipe, own_words
 from shared.domain.record import Record
-from shared.domain.template import NONCE_CHARACTERS, OWN_NAMES, PromptError, PromptTemplate
+from shared.domain.template import NONCE_CHARACTERS, OWN_NAMES, Own, PromptError, PromptTemplate
 from shared.domain.template_tags import bare_prints
 
 # Constant, and last: a recipe's own words come first, and nothing of a document is in it.
@@ -45,7 +46,8 @@ class RenderInput(Record, frozen=True, kw_only=True):
     """What a template gets to see of a document.
 
     `columns` are the row's, for a row of a manifest: plain data as JSON or CSV gives it.
-    `digest` is the hex digest of the whole content.
+    `digest` is the hex digest of the whole content. `variant` is which of the recipe's values
+    (`each`) it is rendered with.
     """
 
     name: str
@@ -53,6 +55,12 @@ class RenderInput(Record, frozen=True, kw_only=True):
     text: str
     digest: str
     columns: Mapping[str, Any] | None = None
+    variant: str | None = None
+
+    @property
+    def numbered(self) -> str:
+        """The text with its lines numbered."""
+        return numbered(self.text)
 
 
 class Renderer:
@@ -61,25 +69,27 @@ class Renderer:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._template = PromptTemplate(recipe.template, guard=recipe.guard)
+        self._own: dict[str | None, Own] = {}
+        self._numbers = "numbered" in self._template.document_fields
 
     def render(self, document: RenderInput) -> str:
         """The prompt for `document`. Raises RenderError, with the recipe's line if it is known.
 
         Every column is a name of its own, but for `document` and `columns`, which are
-        docmill's: `columns["document"]` reaches such a column.
+        docmill's, and for what the recipe gives: `columns["document"]` reaches such a column.
         """
+        own = self._own_of(document.variant)
         columns = document.columns or {}
         values: dict[str, object] = {
             name: value for name, value in columns.items() if name not in OWN_NAMES
         }
         values["columns"] = columns
-        values["document"] = {
-            "text": document.text,
-            "name": document.name,
-            "path": document.path,
-        }
+        seen = {"text": document.text, "name": document.name, "path": document.path}
+        if self._numbers:
+            seen["numbered"] = document.numbered
+        values["document"] = seen
         try:
-            prompt = self._template.render(values, salt=document.digest.encode())
+            prompt = self._template.render(values, salt=document.digest.encode(), own=own)
         except PromptError as fault:
             line = None if fault.line is None else self._recipe.template_line + fault.line - 1
             where = self._recipe.name if line is None else f"{self._recipe.name}:{line}"
@@ -87,6 +97,19 @@ class Renderer:
         if not prompt.strip():
             raise RenderError(f"{self._recipe.name}: the prompt comes out empty")
         return prompt
+
+    def _own_of(self, variant: str | None) -> Own:
+        """The recipe's own words for one of its values. Raises RenderError where it has no such."""
+        if variant not in self._own:
+            each = self._recipe.each
+            if variant not in (each.values if each else (None,)):
+                known = f"each {each.name}: {', '.join(each.values)}" if each else "no `each`"
+                raise RenderError(
+                    f"{self._recipe.name}: it has {known}, and this was taken in "
+                    f"{'without' if variant is None else f'for {variant}'}; take it in anew"
+                )
+            self._own[variant] = own_words(self._recipe.form, self._recipe.each, variant)
+        return self._own[variant]
 
 
 def system_prompt(recipe: Recipe) -> str:
@@ -101,7 +124,7 @@ def request_params(recipe: Recipe, prompt: str) -> dict[str, Any]:
         "max_tokens": recipe.max_tokens,
         "system": system_prompt(recipe),
         "messages": [{"role": "user", "content": prompt}],
-        **{key: recipe.params[key] for key in sorted(recipe.params)},
+        **dict(sorted(recipe.sent_params.items())),
     }
 
 

@@ -4,14 +4,16 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from shared.domain.answer_form import Output
 from shared.domain.batch import Batch
 from shared.domain.document import Failure
 from shared.domain.ids import CorrelationId, CustomId
 from shared.domain.outcome import Report
+from shared.domain.report_html import HTML_BEGINS, render_page
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _HEADER = b"""---
@@ -34,8 +36,15 @@ truncated: %b
 _HEADER_ENDS: Final = b"\n---\n\n"
 """Values in the header have no line ends, so it stands there first where the header ends."""
 
-REPORT_BEGINS: Final = b"---\ndocument: "
-"""By which a report of docmill's is told from a file of somebody else's."""
+_HEADER_BEGINS: Final = b"---\ndocument: "
+_JSON_BEGINS: Final = b'{\n  "docmill": {\n    "document": '
+REPORT_BEGINS: Final[Mapping[str, bytes]] = {
+    Output.MARKDOWN.suffix: _HEADER_BEGINS,
+    Output.TEXT.suffix: _HEADER_BEGINS,
+    Output.JSON.suffix: _JSON_BEGINS,
+    Output.HTML.suffix: HTML_BEGINS,
+}
+"""By which a report of docmill's is told from a file of somebody else's, for each suffix."""
 
 _NOT_FOR_YAML: Final = re.compile(
     "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
@@ -47,6 +56,7 @@ direction of a line."""
 def render_report(
     report: Report,
     *,
+    output: Output = Output.MARKDOWN,
     document: str,
     custom_id: CustomId,
     batch: Batch,
@@ -54,30 +64,50 @@ def render_report(
     cost: Decimal | None,
     more: Mapping[str, object] = MappingProxyType({}),
 ) -> bytes:
-    """A report as a file: YAML front matter, then the model's text as it came. `more` are further
-    lines of the header.
+    """A report as a file of its output's kind: what docmill knows of it, and what the model said.
+    `more` are further facts.
 
-    Values are written as JSON, which is YAML too but for some characters, which are escaped: no
-    name and no word of the provider's can end the header.
+    The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
+    but for some characters, which are escaped: no name and no word of the provider's can end it.
     """
     usage = report.usage
-    header = _HEADER % (
-        _yaml(document),
-        _yaml(report.model),
-        _yaml(custom_id),
-        _yaml(batch.provider_id),
-        _yaml(correlation_id),
-        usage.input_tokens,
-        usage.cache_creation_5m + usage.cache_creation_1h,
-        usage.cache_read,
-        usage.output_tokens,
-        _yaml("unknown" if cost is None else plain(cost)),
-        _yaml(report.stop_reason),
-        _yaml(report.truncated),
-        b"".join(b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in more.items()),
-    )
-    text = report.text.encode("utf-8", "replace")
-    return header + text + (b"" if text.endswith(b"\n") else b"\n")
+    facts = {
+        "document": document,
+        "model": report.model,
+        "custom_id": custom_id,
+        "batch": batch.provider_id,
+        "correlation_id": correlation_id,
+        "input_tokens": usage.input_tokens,
+        "cache_write_tokens": usage.cache_creation_5m + usage.cache_creation_1h,
+        "cache_read_tokens": usage.cache_read,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": None if cost is None else plain(cost),
+        "stop_reason": report.stop_reason,
+        "truncated": report.truncated,
+    }
+    match output:
+        case Output.JSON:
+            made = _ENCODE({"docmill": {**facts, **more}, "answer": report.fields or {}})
+            return msgspec.json.format(made, indent=2) + b"\n"
+        case Output.HTML:
+            return render_page({**facts, **more}, report.fields or {}, report.text)
+        case _:
+            return _header(facts, report.fields or {}, more) + _text(report.text)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def _header(
+    facts: Mapping[str, object], fields: Mapping[str, Any], more: Mapping[str, object]
+) -> bytes:
+    known = {**facts, "cost_usd": "unknown" if facts["cost_usd"] is None else facts["cost_usd"]}
+    lines = [b"  %b: %b\n" % (name.encode(), _yaml(value)) for name, value in fields.items()]
+    values = [value if type(value) is int else _yaml(value) for value in known.values()]
+    further = [b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in more.items()]
+    return _HEADER % (*values, b"".join([*further, *([b"fields:\n", *lines] if lines else [])]))
 
 
 def report_text(data: bytes) -> str:

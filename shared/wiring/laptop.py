@@ -14,9 +14,13 @@ from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.deps import Deps, Emit, say_nothing
 from shared.app.publish import FAILURES, SUMMARY
+from shared.app.tables import PARQUET
+from shared.domain.confusion import CORNER
 from shared.domain.ids import JobName
+from shared.domain.names import CONFUSION, TABLES
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
+from shared.domain.table_text import CSV_BEGINS
 from shared.ports.batch_api import BatchApi
 from shared.wiring import ambient
 from shared.wiring.settings import Settings
@@ -28,7 +32,11 @@ JOB = JobName("local")
 utc_now = ambient.utc_now
 
 _BEGINNING = 4096
-_OWN_FILES = {SUMMARY: (b'"job"', b'"documents"'), FAILURES: (b'"path"', b'"custom_id"')}
+_OWN_FILES = {
+    SUMMARY: (b'"job"', b'"documents"'),
+    FAILURES: (b'"path"', b'"custom_id"'),
+    CONFUSION: (CORNER.encode(),),
+}
 """What docmill's own files at the top of an output have in their beginning, unless empty."""
 
 
@@ -98,6 +106,22 @@ def _check_files(out: Path) -> None:
         with suppress(FileNotFoundError), (out / name).open("rb") as file:
             begins = file.read(_BEGINNING)
             if begins and not all(mark in begins for mark in marks):
+                raise OutputUnusable(
+                    f"{out / name} is there and not docmill's, and would be written over; "
+                    "move it, or use another --out"
+                )
+
+
+def check_tables(out: Path) -> None:
+    """Raise OutputUnusable when a file of somebody's has the name of one of the results tables."""
+    marks = (CSV_BEGINS + b"document,", b"docmill", b'{"document":', CORNER.encode())
+    for name, mark in zip((*TABLES, CONFUSION), marks, strict=True):
+        with suppress(FileNotFoundError), (out / name).open("rb") as file:
+            begins = file.read(_BEGINNING)
+            if name == PARQUET:  # which says who wrote it at its end
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _BEGINNING))
+                begins = file.read()
+            if begins and mark not in begins:
                 raise OutputUnusable(
                     f"{out / name} is there and not docmill's, and would be written over; "
                     "move it, or use another --out"

@@ -485,3 +485,24 @@ def test_counting_tokens_splits_nothing(home: Home) -> None:
     assert counted.of == found.requests.total() > 4
     assert home.statuses() == {"a.md": WAITING, "b.md": WAITING}
     assert len(list(home.store.waiting(JOB, ""))) == 2
+
+
+@pytest.mark.parametrize("output", ["json", "markdown", "html", "text"])
+def test_fields_of_a_long_document_are_those_of_the_merge(home: Home, output: str) -> None:
+    fields = "" if output == "text" else "fields: {score: integer}\n"
+    shrink(home, more=f"output: {output}\n{fields}")
+    home.write("a.md", text())
+    home.see()
+    run(home)
+    assert home.statuses() == {"a.md": REPORTED}
+    [report] = (home.root / "output").glob("a.md.*")
+    told = report.read_text()
+    assert "parts" in told
+    if output == "json":
+        found = json.loads(told)
+        assert found["docmill"]["parts"] > 3
+        assert isinstance(found["answer"]["score"], int)
+    publish(home.deps, JOB)
+    rows = home.root / "output/results.csv"
+    if fields:
+        assert len(rows.read_text().splitlines()) == 2, "one row, of the document"

@@ -65,6 +65,7 @@ class Provider:
         faults.expire_rate = 0.5 if Fault.ROWS_EXPIRED in struck else 0.0
         odd = 0.2 if Fault.ROWS_ODD in struck else 0.0
         faults.refuse_rate = faults.truncate_rate = faults.pause_rate = faults.overflow_rate = odd
+        faults.invalid_rate = odd
         return struck
 
     def stranger(self, size: int) -> None:

@@ -18,6 +18,7 @@ _MARK = re.compile(r"@@(?P<key>[^#@]+)#(?P<version>\d+)@@")
 _PIECE = re.compile(r"This is part (\d+ of \d+)")
 _COUNT = re.compile(r"^\[Part \d+ of (\d+)\]$", re.MULTILINE)
 _MERGE = "Where its text belongs stand the answers"
+_READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _UNPAID = frozenset({Ending.ERRORED, Ending.EXPIRED, Ending.CANCELED})
 
 
@@ -48,6 +49,13 @@ class Accepted:
     def name(self) -> str:
         """For messages."""
         return f"{self.key} version {self.version} in {self.batch.id} as {self.custom_id}"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its answer makes a report; of JSON that was cut nothing does."""
+        if self.row.schema is None:
+            return self.ending in _READABLE
+        return self.ending is Ending.END_TURN and not self.row.invalid
 
     @property
     def ending(self) -> Ending:

@@ -20,7 +20,7 @@ max_tokens: 1000
 max_wait: {wait}
 group_by: {group_by}
 max_attempts: {attempts}
-{limit}---
+{limit}{shape}---
 {wording}
 
 ## Risks
@@ -30,6 +30,18 @@ max_attempts: {attempts}
 _NO_RECIPE = "---\nmodel: claude-opus-4-6\nmax_tokens: many\n---\n{{ document.text }}\n"
 _LONG = 0.15
 """How often a document is beyond the context of the world's model (`tests.world.world`)."""
+
+_SHAPES = (
+    "",
+    (
+        "output: json\nsplit: never\n"
+        "fields: {score: {type: integer, minimum: 0, maximum: 9}, risk: [low, high]}\n"
+    ),
+    "fields: {score: integer}\n",
+    "output: text\n",
+)
+"""What a job's recipes want back, one after the other. An answer of fields alone can't say which
+document a part of it is of, so the ledger couldn't tell whose merge it goes into."""
 
 _LIMITS = (None, None, None, Decimal("0.03"), Decimal("0.09"))
 """Of a document here a request may cost 0.016 dollars, and costs a tenth."""
@@ -60,6 +72,7 @@ class People:
     long: float = _LONG
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
+    _shape: int = 0
 
     @property
     def current(self) -> set[str]:
@@ -77,8 +90,10 @@ class People:
             group_by=rng.choice(("folder", "folder", "none")),
             attempts=rng.choice((1, 2, 3)),
             wording=rng.choice(("Review this.", "Assess this.")),
+            shape=_SHAPES[self._shape % len(_SHAPES)],
             limit="" if (dollars := rng.choice(_LIMITS)) is None else f"max_cost: {dollars}\n",
         )
+        self._shape += 1
         if usable:
             self.limits.setdefault(job, []).append(dollars)
         self._put(f"{job}/_recipe.md", text if usable else _NO_RECIPE)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName
@@ -16,11 +15,11 @@ from shared.domain.parts import answer_name
 from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
+from tests.world.reports import custom_id_of
 
 _UNDER_WAY = (DocumentStatus.WAITING, DocumentStatus.IN_BATCH)
 _UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
 _HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
-_READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _INPUT_PRICE = Decimal("2.5e-6")
 """US dollars per token that the recipes' model takes in a batch."""
 
@@ -126,7 +125,7 @@ class Rules:
 
     def answered(self, key: str, data: bytes) -> None:
         """The answer about a part was written."""
-        self.answers[key] = _custom_id(data)
+        self.answers[key] = custom_id_of(data)
 
     def settled(self, before: Document, after: Document) -> None:
         """A document was written: what is said to be reported has its report."""
@@ -209,20 +208,21 @@ class Rules:
             self.blame("what is sent is what was seen", facts)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
-        """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
+        """Results that nobody fetched in their 29 days are lost, and have to be paid for again; so
+        has an answer that doesn't fit the recipe's fields."""
         report = self.reports.get(other.key)
         is_lost = other.batch.archived(now) and (report is None or report.by is not other)
-        return other.is_paid and not other.forgiven and not is_lost
+        return other.is_paid and not other.forgiven and not is_lost and not other.row.invalid
 
     def not_written(self, data: bytes) -> None:
         """A report couldn't be written where it belongs: it doesn't count as one."""
-        self.refused.add(_custom_id(data))
+        self.refused.add(custom_id_of(data))
 
     def reported(self, key: str, data: bytes) -> None:
         """A report was written: it is of this document, and not older than what was there."""
-        custom_id = _custom_id(data)
+        custom_id = custom_id_of(data)
         by = self.ledger.by_custom_id.get(custom_id)
-        if by is None or by.key != key or by.ending not in _READABLE:
+        if by is None or by.key != key or not by.is_readable:
             self.blame(
                 "a report is what the provider answered for its document",
                 f"the report of {key} is made from {by.name if by else custom_id!r}",
@@ -251,7 +251,7 @@ class Rules:
         if totals is None:
             return
         refused = sum(row.custom_id in self.refused and not row.piece for row in rows)
-        most = sum(row.ending in _READABLE and not row.piece for row in rows)
+        most = sum(row.is_readable and not row.piece for row in rows)
         readable = min(max(totals.reported, most - refused), most)
         done = totals.outcomes
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
@@ -264,7 +264,3 @@ class Rules:
                 "totals are what is there",
                 f"{batch.id} says (outcomes, reported, input tokens) {told}, the provider {true}",
             )
-
-
-def _custom_id(report: bytes) -> str:
-    return report.partition(b"custom_id: ")[2].partition(b"\n")[0].strip(b'"').decode()

@@ -29,6 +29,7 @@ from tests.world.ledger import Ledger
 from tests.world.mirror import Mirror
 from tests.world.people import People
 from tests.world.recipes import Recipes
+from tests.world.reports import is_report
 from tests.world.rules import Broken, Rules
 from tests.world.runs import Run
 from tests.world.store import FaultyStore
@@ -238,8 +239,8 @@ class World:
     def _written(self, key: str, data: bytes) -> None:
         if "/.docmill/parts/" in key:
             self.stage.rules.answered(key, data)
-        if key.endswith(".md") and "/.docmill/" not in key:
-            self.stage.rules.reported(key.removesuffix(".md"), data)
+        if is_report(key):
+            self.stage.rules.reported(key.rpartition(".")[0], data)
 
     def _event(self, key: str) -> None:
         weather = self.weather

@@ -32,6 +32,7 @@ from shared.adapters.simulator.rules import (
     read_requests,
 )
 from shared.adapters.simulator.settings import SimulatorSettings
+from shared.adapters.simulator.structured import schema_of
 from shared.adapters.simulator.token_counts import COUNT_TOKENS, count
 
 _MALFORMED = b'{"custom_id": "cut\n'
@@ -148,8 +149,9 @@ class Simulator:
         params = read_params(one)
         fault = fault_of(params, version=version, betas=betas)
         known = params if isinstance(params, dict) else {}
+        schema = batch.place_of(schema_of(known)) if fault is None else None
         batch.rows.append(
-            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults)
+            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults, schema)
         )
 
     def _check_spending(self, now: datetime) -> None:
@@ -241,6 +243,7 @@ class Simulator:
                 batch.ending(row),
                 seed=self.seed,
                 output_bytes=self.settings.output_bytes,
+                schemas=batch.schemas,
             )
             if len(again) < self.faults.duplicate_lines:
                 again.append(line)

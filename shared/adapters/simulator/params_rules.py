@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.adapters.builtin import catalog
 from shared.adapters.simulator.prompt import may_exceed, read_prompt
+from shared.adapters.simulator.structured import format_fault
 
 EXTENDED_OUTPUT = "output-300k-2026-03-24"
 _UNDOCUMENTED_CAP = 128_000
@@ -44,6 +45,7 @@ def fault_of(params: object, *, version: str, betas: Sequence[str]) -> Error | N
         _unsupported(params)
         or (_withdrawn(params) if version == _WITHOUT_SAMPLING else None)
         or _role_fault(params["messages"])
+        or _format_fault(params)
         or _model_fault(params, betas)
     )
 
@@ -71,6 +73,11 @@ def _withdrawn(params: dict[str, Any]) -> Error | None:
         if role == "user" and block.get("type") == "text" and block.get("citations"):
             return _wrong(f"{where}.citations: Extra inputs are not permitted")
     return None
+
+
+def _format_fault(params: dict[str, Any]) -> Error | None:
+    why = format_fault(params)
+    return None if why is None else _wrong(why)
 
 
 def _role_fault(messages: list[Any]) -> Error | None:

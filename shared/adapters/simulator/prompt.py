@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 BYTES_PER_TOKEN = 4
@@ -12,12 +13,16 @@ _MOST_HEADINGS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour)."""
+    """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour).
+
+    `digest` is of all the text that was sent.
+    """
 
     tokens: int
     cached: int
     hour: bool
     headings: tuple[str, ...]
+    digest: str
 
 
 def read_prompt(params: dict[str, Any]) -> Prompt:
@@ -40,6 +45,7 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
         cached=cached // BYTES_PER_TOKEN,
         hour=hour,
         headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
+        digest=blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest(),
     )
 
 
