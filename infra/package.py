@@ -35,7 +35,7 @@ LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {"Intake": "intake.lock"}
 
 _LAPTOP = (
     *("adapters/folder_blobs.py", "adapters/simulator", "adapters/simulator_api.py"),
-    *("adapters/sqlite_file.py", "adapters/sqlite_store.py"),
+    *("adapters/sqlite_file.py", "adapters/sqlite_store.py", "adapters/work_tree.py"),
     *("app/drive.py", "app/load.py", "wiring/laptop.py"),
     *("domain/published.py", "wiring/stack.py"),
 )

@@ -2,17 +2,25 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from shared.app.deps import Deps
-from shared.app.variants import rendered_as
-from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure
+from shared.app.folders import MOST_FOLDER_BYTES, read_folder
+from shared.app.gone import misfits
+from shared.app.ranges import Ranges
+from shared.app.variants import plain, rendered_as
+from shared.domain.bundle import bundle
+from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure, RowPlace
 from shared.domain.manifest import (
+    Columns,
     InvalidManifest,
     InvalidRow,
+    ManifestKind,
     manifest_kind,
     parse_row,
     read_header,
@@ -34,9 +42,12 @@ from shared.ports.blobs import (
     BlobStoreUnavailable,
 )
 
+if TYPE_CHECKING:
+    from shared.app.archive_contents import ArchiveContents
+    from shared.app.parquet import ParquetRows
+
 _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
-_SKIP_AT_MOST = 8_000_000
 UNKNOWN_CONTEXT = 1_000_000
 _MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
@@ -103,14 +114,14 @@ def _read_wholes(
     deps: Deps, recipe: Recipe, documents: Iterable[Document], limit: int | None
 ) -> Iterator[tuple[Document, Read]]:
     """`limit` is of what isn't split: the tokens that the model takes."""
-    rows = _RowReader(deps.documents, recipe.truth)
+    inner = _InnerReader(deps.documents, recipe, limit, file=_file)
     for part in _read_ahead(documents):
-        for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
-            if is_row:
-                for document in run:
-                    yield document, _checked(rows.read(document), limit)
-            else:
+        for is_file, run in groupby(part, key=inner.leaves):
+            if is_file:
                 yield from _read_files(deps.documents, list(run), limit)
+            else:
+                for document in run:
+                    yield document, _checked(inner.read(document), limit)
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -129,7 +140,7 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 def _read_files(
     blobs: Blobs, documents: list[Document], context: int | None
 ) -> Iterator[tuple[Document, Read]]:
-    limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN if context else MOST_BYTES
+    limit = _most_text(context)
     fit = [document for document in documents if document.content.size <= limit]
     contents = blobs.read_many(
         [document.content.source for document in fit],
@@ -137,17 +148,28 @@ def _read_files(
     )
     for document in documents:
         if document.content.size > limit:
-            most = (
-                f"the model's context of {context:,} tokens can hold" if context else f"{limit:,}"
-            )
-            message = f"it is {document.content.size:,} bytes, more than {most}; split it"
-            yield document, Failure(type="document_too_large", message=message)
+            yield document, _too_large(document, context)
             continue
         data = next(contents)
         if isinstance(data, BlobError):
             yield document, _unreadable(data)
         else:
             yield document, _checked(_file(document, data), context)
+
+
+def _most_text(context: int | None) -> int:
+    """Bytes of a document, at most; without a `context`, of one that may be split."""
+    if context is None:
+        return MOST_BYTES
+    return context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
+
+
+def _too_large(document: Document, context: int | None) -> Failure:
+    most = f"{MOST_BYTES:,}"
+    if context is not None:
+        most = f"the model's context of {context:,} tokens can hold"
+    message = f"it is {document.content.size:,} bytes, more than {most}; split it"
+    return Failure(type="document_too_large", message=message)
 
 
 def _file(document: Document, data: bytes) -> Read:
@@ -186,16 +208,94 @@ def _unreadable(error: BlobError) -> Failure:
             return Failure(type="unreadable", message=error.message, retryable=True)
 
 
+class _InnerReader:
+    """Reads what isn't a file of its own: rows, members of archives, folders and archives that are
+    one document. `file` reads the bytes of a member, and of a part of a folder."""
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        recipe: Recipe,
+        context: int | None,
+        *,
+        file: Callable[[Document, bytes], Read],
+    ) -> None:
+        self._blobs = blobs
+        self._recipe = recipe
+        self._context = context
+        self._file = file
+        self._rows = _RowReader(blobs, recipe.truth)
+
+    @cached_property
+    def _archives(self) -> "ArchiveContents":
+        # Where no archive is read, nothing is imported for one.
+        from shared.app.archive_contents import ArchiveContents  # noqa: PLC0415
+
+        return ArchiveContents(self._blobs)
+
+    def leaves(self, document: Document) -> bool:
+        """Whether it is just a file, which is read with others."""
+        return document.content.is_file and not misfits(document, self._recipe.shape)
+
+    def read(self, document: Document) -> Read:
+        """The document, whatever it is part or whole of."""
+        content = document.content
+        if content.is_row:
+            return self._rows.read(document)
+        if misfits(document, self._recipe.shape):
+            message = "by the recipe as it is now, what lies there is cut into documents otherwise"
+            return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
+        if content.size > self._most(content):
+            return _too_large(document, self._context)
+        try:
+            if content.packed is not None:
+                data = self._archives.member(content)
+                return data if isinstance(data, Failure) else self._file(document, data)
+            if content.source.endswith("/"):
+                return self._folder(document)
+            return self._archive(document)
+        except BlobError as error:
+            return _unreadable(error)
+
+    def _most(self, content: Content) -> int:
+        """How many bytes are read. What a folder's files come to shows once they are read."""
+        is_folder = content.source.endswith("/")
+        return MOST_FOLDER_BYTES if is_folder else _most_text(self._context)
+
+    def _archive(self, document: Document) -> Read:
+        limit = _most_text(self._context)
+        text = self._archives.whole(document.content, plain(document), limit)
+        if isinstance(text, Failure):
+            return text
+        return _whole(document, text, text)
+
+    def _folder(self, document: Document) -> Read:
+        def part(name: str, data: bytes) -> Read:
+            return self._file(replace(document, path=f"{document.path}/{name}"), data)
+
+        parts = read_folder(self._blobs, document.content, part)
+        if isinstance(parts, Failure):
+            return parts
+        text = bundle(plain(document), [(name, each.input.text) for name, each in parts])
+        return _whole(document, text, "".join(f"{name}\0{each.digest}\n" for name, each in parts))
+
+
+def _whole(document: Document, text: str, identity: str) -> Ready:
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    name = document.path.rsplit("/", 1)[-1]
+    return Ready(
+        digest=digest,
+        input=RenderInput(name=name, path=document.path, text=text, digest=digest),
+    )
+
+
 class _RowReader:
     """Reads rows by their place; rows that lie in order are read as one stream."""
 
     def __init__(self, blobs: Blobs, truth: Truth | None) -> None:
         self._blobs = blobs
         self._truth = truth
-        self._open: tuple[str, str] | None = None
-        self._chunks: Iterator[bytes] = iter(())
-        self._buffer = bytearray()
-        self._start = 0
+        self._ranges = Ranges(blobs)
         self._headers: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def read(self, document: Document) -> Read:
@@ -208,9 +308,7 @@ class _RowReader:
         if kind is None:
             raise AssertionError(f"{source} is not a manifest")
         try:
-            data = self._bytes(source, place.manifest_etag, place.offset, place.length)
-            header = self._header(source, place.manifest_etag) if kind == "csv" else None
-            columns = parse_row(kind, data, header)
+            columns = self._columns(kind, source, place)
         except BlobError as error:
             return _unreadable(error)
         except InvalidRow as error:
@@ -230,31 +328,22 @@ class _RowReader:
             ),
         )
 
+    def _columns(self, kind: ManifestKind, source: str, place: RowPlace) -> Columns:
+        if kind is ManifestKind.PARQUET:
+            return self._parquet.read(source, place.manifest_etag, place.line)
+        data = self._ranges.read(source, place.manifest_etag, place.offset, place.length)
+        header = self._header(source, place.manifest_etag) if kind is ManifestKind.CSV else None
+        return parse_row(kind, data, header)
+
+    @cached_property
+    def _parquet(self) -> "ParquetRows":
+        from shared.app.parquet import ParquetRows  # noqa: PLC0415 - as with archives
+
+        return ParquetRows(self._blobs)
+
     def _header(self, source: str, etag: str) -> tuple[str, ...]:
         key = (source, etag)
         if key not in self._headers:
             chunks = self._blobs.chunks(source, etag=etag)
             self._headers[key] = read_header(chunks).names
         return self._headers[key]
-
-    def _bytes(self, source: str, etag: str, offset: int, length: int) -> bytes:
-        end = self._start + len(self._buffer)
-        if self._open != (source, etag) or not self._start <= offset <= end + _SKIP_AT_MOST:
-            self._open = None
-            self._chunks = self._blobs.chunks(source, etag=etag, offset=offset)
-            self._buffer.clear()
-            self._start = offset
-            self._open = (source, etag)
-        while self._start + len(self._buffer) < offset + length:
-            piece = next(self._chunks, None)
-            if piece is None:
-                raise BlobChanged(f"{source} is shorter than it was")
-            self._buffer += piece
-            if self._start + len(self._buffer) <= offset:
-                self._start += len(self._buffer)
-                self._buffer.clear()
-        drop = offset - self._start
-        if drop:
-            del self._buffer[:drop]
-            self._start = offset
-        return bytes(self._buffer[:length])

@@ -86,7 +86,7 @@ def _chosen(documents: Callable[[], Iterable[Document]]) -> list[Document]:
 
 
 def _kind(document: Document) -> Kind:
-    is_row = document.content.row is not None
+    is_row = document.content.is_row
     return kind_of(document.path, is_row=is_row, group=document.group)
 
 

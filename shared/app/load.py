@@ -129,7 +129,7 @@ def _needed(
         """Whether its size alone doesn't tell."""
         content = document.content
         in_parts = document.part is not None or document.parts is not None
-        is_row = content.row is not None
+        is_row = content.is_row
         is_long = content.size > context * LEAST_CHARS_PER_TOKEN
         return largest is None or in_parts or is_row or is_long
 

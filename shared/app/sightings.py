@@ -1,10 +1,11 @@
 """From what a listing found to what intake takes in: one document, or a document per row."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 
 from shared.app.variants import in_variants
+from shared.domain.archive import archive_kind
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
     BrokenRow,
@@ -25,6 +26,15 @@ RECIPE_NAME = "_recipe.md"
 READY_NAME = "_READY"
 _ROWS_LOOKED_AT = 1000
 _LISTED_CHARS = 300
+
+Tell = Callable[[str], None]
+"""Hears, as one line, what was passed over that a person may look for."""
+
+
+def to_nobody(said: str) -> None:
+    """For callers that have nobody to tell."""
+
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -43,13 +53,16 @@ def sightings_of(
     recipe: Recipe | None,
     named_directly: bool = False,
     start: RowPlace | None = None,
+    tell: Tell = to_nobody,
 ) -> Iterator[Sighting]:
     """What is at `path` below the job, and what can't become a document as its failure.
 
-    With `start`, a manifest of that version is read from that row on. Raises BlobNotFound,
-    BlobChanged or BlobStoreUnavailable while one is read.
+    With `start`, a manifest or archive of that version is read from that row on. Raises
+    BlobNotFound, BlobChanged or BlobStoreUnavailable while one is read.
     """
-    seen = _seen(blobs, found, path, recipe=recipe, named_directly=named_directly, start=start)
+    seen = _seen(
+        blobs, found, path, recipe=recipe, named_directly=named_directly, start=start, tell=tell
+    )
     yield from in_variants(seen, recipe)
 
 
@@ -61,19 +74,28 @@ def _seen(
     recipe: Recipe | None,
     named_directly: bool,
     start: RowPlace | None,
+    tell: Tell,
 ) -> Iterator[Sighting]:
     by = recipe.group_by if recipe else "folder"
     if isinstance(found, Unlisted):
-        kind = "unreadable_folder" if found.key.endswith("/") else "unreadable"
+        why = "unreadable_folder" if found.key.endswith("/") else "unreadable"
         # A name that isn't UTF-8 can't be stored, and whoever lists again finds it again.
         content = Content(source=escaped(found.key), etag="", size=0)
-        yield _unusable(path, kind, found.message, content, by)
+        yield _unusable(path, why, found.message, content, by)
         return
     content = Content(source=found.key, etag=found.etag, size=found.size)
     try:
         check_path(path)
     except InvalidName as error:
         yield _unusable(path, "invalid_name", error.message, content, by)
+        return
+    if (kind := archive_kind(path)) is not None:
+        # Where there are none, nothing is imported for them.
+        from shared.app.archive_sightings import archive_sightings  # noqa: PLC0415
+
+        yield from archive_sightings(
+            blobs, found, path, kind, recipe=recipe, start=start, tell=tell
+        )
         return
     try:
         reader = _manifest_rows(blobs, found, path, named_directly=named_directly, start=start)
@@ -114,6 +136,11 @@ def _manifest_rows(
     kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=named_directly)
     if kind is None:
         return None
+    if kind is ManifestKind.PARQUET:
+        from shared.app.parquet import parquet_rows  # noqa: PLC0415 - as with archives
+
+        begun = start is not None and start.manifest_etag == blob.etag
+        return parquet_rows(blobs, blob, start=start.line if start and begun else 1)
     if start is not None and start.manifest_etag == blob.etag and start.offset:
         header = None
         if kind is ManifestKind.CSV:
@@ -132,10 +159,11 @@ def _checked(
 ) -> Iterator[Row | BrokenRow]:
     """The same rows. Raises InvalidManifest where the first shows that all lack a column.
 
-    A CSV lacks a column in every row or in none; objects may differ, so each is rendered.
+    A CSV or Parquet file lacks a column in every row or in none; objects may differ, so each is
+    rendered.
     """
-    is_csv = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True) is ManifestKind.CSV
-    unchecked = recipe is not None and is_csv
+    kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True)
+    unchecked = recipe is not None and kind in (ManifestKind.CSV, ManifestKind.PARQUET)
     for row in found:
         if recipe is not None and unchecked and isinstance(row, Row):
             missing = recipe.needs_columns - row.columns.keys()

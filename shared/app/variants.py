@@ -4,16 +4,15 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from shared.app.deps import Deps
-from shared.app.gone import forget
 from shared.domain.document import Document, Failure, Sighting
-from shared.domain.ids import JobName
 from shared.domain.names import InvalidName, check_path
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import RenderInput
 from shared.domain.variants import plain_path, variant_path
 
-_OF_THE_WHOLE = frozenset({"invalid_manifest", "unreadable_folder", "invalid_name"})
+_OF_THE_WHOLE = frozenset(
+    {"invalid_archive", "invalid_manifest", "unreadable_folder", "invalid_name"}
+)
 """Failures of what isn't one document."""
 
 
@@ -47,29 +46,15 @@ def _variant(sighting: Sighting, value: str, *, group: str) -> Sighting:
     return replace(sighting, path=path, group=group, content=content, failure=failure)
 
 
-def forget_former(deps: Deps, job: JobName, sightings: Iterable[Sighting]) -> None:
-    """Forget what waited, or failed, from before its recipe made variants of it."""
-    former = {
-        plain_path(each.path, each.content.variant): each.content.source
-        for each in sightings
-        if each.content.variant is not None
-    }
-    if former:
-        known = deps.store.documents(job, former.keys()).values()
-        forget(
-            deps,
-            (
-                each
-                for each in known
-                if each.content.variant is None and each.content.source == former[each.path]
-            ),
-        )
-
-
 def paths_of(path: str, recipe: Recipe | None) -> list[str]:
     """Every path that the document at `path` may be known by: its own, and its variants'."""
     each = recipe.each if recipe else None
     return [path, *(variant_path(path, value) for value in each.values)] if each else [path]
+
+
+def plain(document: Document) -> str:
+    """The path of the document that a variant is of, or its own."""
+    return plain_path(document.path, document.content.variant)
 
 
 def rendered_as(document: Document, read: RenderInput) -> RenderInput:

@@ -78,7 +78,8 @@ REPORT_MISSING = "report_missing"
 
 
 class RowPlace(Record, frozen=True, kw_only=True):
-    """Where one row of a manifest lies, so that it can be read again by a range read."""
+    """Where one row of a manifest, or member of an archive, lies, so that it can be read again by a
+    range read."""
 
     manifest_etag: str
     line: int
@@ -86,9 +87,23 @@ class RowPlace(Record, frozen=True, kw_only=True):
     length: int
 
 
+class Packed(Record, frozen=True, kw_only=True):
+    """How a member lies in its archive: as it is, or deflated; in a tar its bytes come as they are.
+
+    `name` is the one it has there; `crc` is known of a zip's members.
+    """
+
+    name: str
+    deflated: bool = False
+    crc: int | None = None
+
+
 class Content(Record, frozen=True, kw_only=True):
     """One version of a document. `etag` changes exactly when the version does.
 
+    A member of an archive has a `row` as well, by which it is found there: its number, the byte
+    that it begins at (of a compressed tar, once unpacked) and how many it takes. `files` is how
+    many a folder or archive has that is one document; the source of a folder ends in `/`.
     `variant` is which of its recipe's values (`each`) this document is made with, `truth` what its
     row says the answer should be.
     """
@@ -99,10 +114,22 @@ class Content(Record, frozen=True, kw_only=True):
     row: RowPlace | None = None
     variant: str | None = None
     truth: str | None = None
+    packed: Packed | None = None
+    files: int = 0
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a manifest."""
+        return self.row is not None and self.packed is None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of its own."""
+        return self.row is None and not self.files
 
     @property
     def order(self) -> str:
-        """Packing order: rows of a manifest in the order they lie in, so reads stay sequential."""
+        """Packing order: rows and members in the order they lie in, so reads stay sequential."""
         return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
 
 

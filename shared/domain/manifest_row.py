@@ -39,6 +39,7 @@ class ManifestKind(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
     CSV = "csv"
+    PARQUET = "parquet"
 
 
 class InvalidManifest(ValueError):

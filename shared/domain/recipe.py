@@ -17,6 +17,7 @@ from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
+from shared.domain.recipe_input import INPUT_KEYS, InputShape, input_shape
 from shared.domain.recipe_output import parse_form
 from shared.domain.recipe_split import Split, split_of
 from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
@@ -47,6 +48,7 @@ KEYS = (
     "description",
     "params",
     "split",
+    *INPUT_KEYS,
 )
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
@@ -76,10 +78,10 @@ class Recipe:
     """A recipe that is known to be usable.
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
-    that the template can't do without. `template_line` is the line of the file that it begins on,
-    `guard` what renders it where it isn't plain. `sent_params` are `params` with the form that
-    answers have to have. `each` makes several documents of one, `truth` compares answers with a
-    column.
+    that the template can't do without. `shape` says what of the input is one document, which is in
+    no request. `template_line` is the line of the file that the template begins on, `guard` what
+    renders it where it isn't plain. `sent_params` are `params` with the form that answers have to
+    have. `each` makes several documents of one, `truth` compares answers with a column.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Recipe:
     split: Split = Split.AUTO
     each: Each | None = None
     truth: Truth | None = None
+    shape: InputShape = field(default_factory=InputShape)
     guard: Guard | None = field(default=None, compare=False, repr=False)
     sent_params: Mapping[str, Any] = field(init=False, compare=False, repr=False)
 
@@ -200,6 +203,7 @@ def parse_recipe(
         split=split_of(head),
         each=each,
         truth=truth,
+        shape=input_shape(head),
         guard=guard,
     )
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from shared.adapters.builtin import catalog
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
+from shared.adapters.work_tree import WorkTrees, is_work_tree
 from shared.app.deps import Deps, Emit, say_nothing
 from shared.app.publish import FAILURES, SUMMARY
 from shared.app.tables import PARQUET
@@ -133,6 +134,13 @@ def reading_store(out: Path) -> SqliteStore:
     return SqliteStore(state_file(out), read_only=not os.access(state_folder(out), os.W_OK))
 
 
+def _walked_past(folders: Sequence[Path], recipe: Recipe) -> Callable[[str], bool] | None:
+    """What isn't taken of Git work trees, where the recipe reads them as such."""
+    if recipe.shape.archives is None or not any(map(is_work_tree, folders)):
+        return None
+    return WorkTrees(folders)
+
+
 def for_laptop(
     out: Path,
     *,
@@ -147,8 +155,9 @@ def for_laptop(
     clock: Callable[[], datetime] = utc_now,
 ) -> Deps:
     """Put the laptop together. Links in `inputs` are followed only to what lies in one of them."""
+    folders = [each for each in inputs if each.is_dir()]
     return Deps(
-        documents=FolderBlobs(Path("/"), within=[each for each in inputs if each.is_dir()]),
+        documents=FolderBlobs(Path("/"), within=folders, past=_walked_past(folders, recipe)),
         reports=FolderBlobs(out.resolve()),
         store=store,
         api=api,
