@@ -113,7 +113,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
 	  uv pip compile infra/$$name.in --upgrade --generate-hashes --no-emit-index-url \
 	    --universal --python-version 3.11 -q -o infra/$$name.lock || exit; \
 	done
-	for name in intake functions; do \
+	for name in intake functions submit; do \
 	  uv pip compile infra/$$name.in -c requirements.lock --upgrade --generate-hashes \
 	    --no-emit-index-url --python-platform aarch64-manylinux_2_34 --python-version 3.13 \
 	    --only-binary :all: -q -o infra/$$name.lock || exit; \

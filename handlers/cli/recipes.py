@@ -17,12 +17,12 @@ from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
-from shared.app.requests import Requests
+from shared.app.requests import Made, Requests
 from shared.app.sightings import sightings_of
 from shared.domain.answer_form import Output
 from shared.domain.columns import column
 from shared.domain.document import Document, DocumentStatus, Sighting, sighted
-from shared.domain.estimate import BYTES_PER_TOKEN, bound
+from shared.domain.estimate import bound
 from shared.domain.ids import custom_id
 from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
@@ -138,7 +138,7 @@ def _said(recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
+def _request(recipe: Recipe, path: Path) -> Made:
     """What would be sent for a document, or for the first row of a manifest. Raises Fault."""
     shown = escaped(str(path))
     if not path.is_file():
@@ -165,8 +165,7 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
             made = requests.make(parts[min(parts)], content, name)  # the first says of how many
         if isinstance(made, Document):
             raise _unusable(shown, made)
-    found: dict[str, Any] = msgspec.json.decode(made[1])
-    return found
+    return made
 
 
 def _first(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Sighting | None:
@@ -184,21 +183,38 @@ def _unusable(shown: str, document: Document | None) -> Fault:
     return Fault(escaped(f"{shown} can't be sent: {why}"))
 
 
-def _show(recipe: Recipe, request: dict[str, Any]) -> None:
-    params = request["params"]
-    size = len(msgspec.json.encode(request))
-    cost = bound(recipe, catalog())(size)
-    about = f"about {counted(size // BYTES_PER_TOKEN, 'token')} in"
+def _show(recipe: Recipe, made: Made) -> None:
+    params = msgspec.json.decode(made.request)["params"]
+    size = len(made.request)
+    cost = bound(recipe, catalog())(made.most_tokens)
+    about = f"about {counted(made.likely_tokens, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
     value = recipe.each.values[0] if recipe.each else None
     which = f" for {value}" if value else ""
     click.echo(f"its request{which} has {size:,} bytes, {about}{most}")
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
-        click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")
+        click.echo(f"\n--- {message['role']}\n{_printable(_told(message['content']))}")
     if recipe.form.fields:
         schema = json.dumps(recipe.form.sent_format["schema"], ensure_ascii=False, indent=2)
         click.echo(f"\n--- the answer's schema\n{_printable(schema)}")
+    for loss in made.losses:
+        click.echo(f"\nnot in it: {escaped(loss)}")
+
+
+def _told(content: str | list[dict[str, Any]]) -> str:
+    """A message as text: attachments by what they are."""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for block in content:
+        if block["type"] == "text":
+            parts.append(block["text"])
+        else:
+            source, title = block["source"], block.get("title", "")
+            size = counted(len(source["data"]) * 3 // 4, "byte")
+            parts.append(f"[{block['type']}: {source['media_type']}, {size}] {title}".rstrip())
+    return "\n\n".join(parts)
 
 
 def _printable(text: str) -> str:
@@ -206,7 +222,7 @@ def _printable(text: str) -> str:
     return "\n".join(escaped(line) for line in text.split("\n"))
 
 
-def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
+def _as_json(recipe: Recipe, made: Made | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "recipe": recipe.name,
         "model": recipe.model,
@@ -218,8 +234,10 @@ def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
         "each": None if recipe.each is None else {recipe.each.name: recipe.each.values},
         "fingerprint": recipe.fingerprint,
     }
-    if request is not None:
-        found["request"] = request
-        cost = bound(recipe, catalog())(len(msgspec.json.encode(request)))
+    if made is not None:
+        found["request"] = msgspec.json.decode(made.request)
+        if made.losses:
+            found["losses"] = made.losses
+        cost = bound(recipe, catalog())(made.most_tokens)
         found["at_most_usd"] = None if cost is None else str(Decimal(cost))
     return found

@@ -5,7 +5,7 @@ import pickle
 import resource
 import sys
 
-from shared.adapters.template_guard import read_frame, write_frame
+from shared.adapters.child_process import read_frame, write_frame
 from shared.domain.template import PromptError, PromptTemplate
 
 

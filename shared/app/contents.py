@@ -14,8 +14,10 @@ from shared.app.folders import MOST_FOLDER_BYTES, read_folder
 from shared.app.gone import misfits
 from shared.app.ranges import Ranges
 from shared.app.variants import plain, rendered_as
+from shared.domain.attachment import excess, most_pages
 from shared.domain.bundle import bundle
 from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure, RowPlace
+from shared.domain.kinds import kind_of, most_bytes
 from shared.domain.manifest import (
     Columns,
     InvalidManifest,
@@ -41,6 +43,7 @@ from shared.ports.blobs import (
     Blobs,
     BlobStoreUnavailable,
 )
+from shared.ports.converter import Converted, Converter, Unconvertible
 
 if TYPE_CHECKING:
     from shared.app.archive_contents import ArchiveContents
@@ -54,10 +57,12 @@ _MOST_BYTES_PER_CHAR = 4
 
 
 class Ready(Record, frozen=True, kw_only=True):
-    """A document that was read. `digest` is of its content: the same content, the same digest."""
+    """A document that was read. `digest` is of its content: the same content, the same digest.
+    `losses` say what could not be taken of it."""
 
     digest: str
     input: RenderInput
+    losses: tuple[str, ...] = ()
 
 
 Read = Ready | Failure
@@ -82,9 +87,8 @@ def _contents(
 ) -> Iterator[tuple[Document, Read]]:
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else UNKNOWN_CONTEXT
-    limit = None if recipe.split is Split.AUTO else context
     together: deque[list[Document]] = deque()
-    for _, content in _read_wholes(deps, recipe, _wholes(documents, together), limit):
+    for _, content in _read_wholes(deps, recipe, _wholes(documents, together), context):
         for document in together.popleft():
             yield document, content
 
@@ -111,17 +115,22 @@ def _read_for(document: Document) -> tuple[str, Content]:
 
 
 def _read_wholes(
-    deps: Deps, recipe: Recipe, documents: Iterable[Document], limit: int | None
+    deps: Deps, recipe: Recipe, documents: Iterable[Document], context: int
 ) -> Iterator[tuple[Document, Read]]:
-    """`limit` is of what isn't split: the tokens that the model takes."""
-    inner = _InnerReader(deps.documents, recipe, limit, file=_file)
+    split = recipe.split is Split.AUTO
+    inner = _InnerReader(
+        deps.documents,
+        recipe,
+        context,
+        file=lambda document, data: _file(deps.converter, document, data, context),
+    )
     for part in _read_ahead(documents):
         for is_file, run in groupby(part, key=inner.leaves):
             if is_file:
-                yield from _read_files(deps.documents, list(run), limit)
+                yield from _read_files(deps, list(run), context, split=split)
             else:
                 for document in run:
-                    yield document, _checked(inner.read(document), limit)
+                    yield document, _checked(inner.read(document), context, split=split)
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -138,59 +147,87 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _read_files(
-    blobs: Blobs, documents: list[Document], context: int | None
+    deps: Deps, documents: list[Document], context: int, *, split: bool
 ) -> Iterator[tuple[Document, Read]]:
-    limit = _most_text(context)
-    fit = [document for document in documents if document.content.size <= limit]
-    contents = blobs.read_many(
+    most_text = _most_text(context, split=split)
+    fit = [each for each in documents if each.content.size <= _limit(each, most_text)]
+    contents = deps.documents.read_many(
         [document.content.source for document in fit],
         etags=[document.content.etag for document in fit],
     )
     for document in documents:
-        if document.content.size > limit:
-            yield document, _too_large(document, context)
+        if document.content.size > _limit(document, most_text):
+            yield document, _too_many_bytes(document, context, split=split)
             continue
         data = next(contents)
         if isinstance(data, BlobError):
             yield document, _unreadable(data)
         else:
-            yield document, _checked(_file(document, data), context)
+            yield (
+                document,
+                _checked(_file(deps.converter, document, data, context), context, split=split),
+            )
 
 
-def _most_text(context: int | None) -> int:
-    """Bytes of a document, at most; without a `context`, of one that may be split."""
-    if context is None:
+def _most_text(context: int, *, split: bool) -> int:
+    """Bytes of a document, at most."""
+    if split:
         return MOST_BYTES
     return context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
 
 
-def _too_large(document: Document, context: int | None) -> Failure:
-    most = f"{MOST_BYTES:,}"
-    if context is not None:
-        most = f"the model's context of {context:,} tokens can hold"
-    message = f"it is {document.content.size:,} bytes, more than {most}; split it"
+def _limit(document: Document, most_text: int) -> int:
+    """How many bytes are read. A file whose name says that it isn't text has a limit of its kind:
+    its bytes say little of what a model gets of it."""
+    return most_bytes(plain(document)) or most_text
+
+
+def _too_many_bytes(document: Document, context: int, *, split: bool) -> Failure:
+    most = most_bytes(plain(document))
+    than = (
+        f"the {most:,} bytes of a file of its kind that are read"
+        if most
+        else f"the {MOST_BYTES:,} bytes of a document that are split"
+        if split
+        else f"the model's context of {context:,} tokens can hold"
+    )
+    message = f"it is {document.content.size:,} bytes, more than {than}; split it"
     return Failure(type="document_too_large", message=message)
 
 
-def _file(document: Document, data: bytes) -> Read:
+def _file(converter: Converter, document: Document, data: bytes, context: int) -> Read:
+    name = plain(document).rsplit("/", 1)[-1]
+    kind = kind_of(name, data)
     try:
-        text = decode(data).text
+        if kind is None:
+            found = Converted(text=decode(data).text)
+        else:
+            found = converter.convert(name, data, kind, most_pages=most_pages(context))
     except Unreadable as error:
         return Failure(type=error.type, message=error.message)
+    except Unconvertible as error:
+        return Failure(type=error.type, message=error.message, retryable=error.retryable)
     digest = hashlib.sha256(data).hexdigest()[:32]
     return Ready(
         digest=digest,
         input=RenderInput(
-            name=document.path.rsplit("/", 1)[-1], path=document.path, text=text, digest=digest
+            name=document.path.rsplit("/", 1)[-1],
+            path=document.path,
+            text=found.text,
+            digest=digest,
+            attachments=found.attachments,
         ),
+        losses=found.losses,
     )
 
 
-def _checked(content: Read, context: int | None) -> Read:
-    if isinstance(content, Ready) and context is not None:
-        why = too_large(len(content.input.text), context)
+def _checked(content: Read, context: int, *, split: bool) -> Read:
+    if isinstance(content, Ready):
+        why = None if split else too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)
+        if content.input.attachments and (over := excess(content.input.attachments, context)):
+            return Failure(type=over[0], message=over[1])
     return content
 
 
@@ -216,13 +253,14 @@ class _InnerReader:
         self,
         blobs: Blobs,
         recipe: Recipe,
-        context: int | None,
+        context: int,
         *,
         file: Callable[[Document, bytes], Read],
     ) -> None:
         self._blobs = blobs
         self._recipe = recipe
         self._context = context
+        self._split = recipe.split is Split.AUTO
         self._file = file
         self._rows = _RowReader(blobs, recipe.truth)
 
@@ -245,8 +283,8 @@ class _InnerReader:
         if misfits(document, self._recipe.shape):
             message = "by the recipe as it is now, what lies there is cut into documents otherwise"
             return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
-        if content.size > self._most(content):
-            return _too_large(document, self._context)
+        if content.size > self._most(document):
+            return _too_many_bytes(document, self._context, split=self._split)
         try:
             if content.packed is not None:
                 data = self._archives.member(content)
@@ -257,13 +295,14 @@ class _InnerReader:
         except BlobError as error:
             return _unreadable(error)
 
-    def _most(self, content: Content) -> int:
-        """How many bytes are read. What a folder's files come to shows once they are read."""
-        is_folder = content.source.endswith("/")
-        return MOST_FOLDER_BYTES if is_folder else _most_text(self._context)
+    def _most(self, document: Document) -> int:
+        """How many bytes are read. What a folder's files come to shows once they are converted."""
+        if document.content.source.endswith("/"):
+            return MOST_FOLDER_BYTES
+        return _limit(document, _most_text(self._context, split=self._split))
 
     def _archive(self, document: Document) -> Read:
-        limit = _most_text(self._context)
+        limit = _most_text(self._context, split=self._split)
         text = self._archives.whole(document.content, plain(document), limit)
         if isinstance(text, Failure):
             return text
@@ -271,13 +310,23 @@ class _InnerReader:
 
     def _folder(self, document: Document) -> Read:
         def part(name: str, data: bytes) -> Read:
-            return self._file(replace(document, path=f"{document.path}/{name}"), data)
+            inside = replace(document.content, variant=None)
+            of = replace(document, path=f"{plain(document)}/{name}", content=inside)
+            return self._file(of, data)
 
         parts = read_folder(self._blobs, document.content, part)
         if isinstance(parts, Failure):
             return parts
         text = bundle(plain(document), [(name, each.input.text) for name, each in parts])
-        return _whole(document, text, "".join(f"{name}\0{each.digest}\n" for name, each in parts))
+        read = _whole(document, text, "".join(f"{name}\0{each.digest}\n" for name, each in parts))
+        return replace(
+            read,
+            input=replace(
+                read.input,
+                attachments=tuple(a for _, each in parts for a in each.input.attachments),
+            ),
+            losses=tuple(f"{name}: {loss}" for name, each in parts for loss in each.losses),
+        )
 
 
 def _whole(document: Document, text: str, identity: str) -> Ready:

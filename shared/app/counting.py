@@ -101,9 +101,9 @@ def _requests(
         if isinstance(content, Ready) and requests.long.is_too_long(document, content):
             continue  # several
         made = requests.make(document, content, custom_id(document.path, 0, batch))
-        if isinstance(made, Document) or len(made[1]) > MOST_BYTES:
+        if isinstance(made, Document) or len(made.request) > MOST_BYTES:
             continue
         alone = waiting(nothing, job, recipe, also=(document,))
         if alone.requests.total() == 1:
             guess = alone.estimate(recipe, deps.catalog)
-            yield guess.input_tokens, _DECODE(made[1])["params"]
+            yield guess.input_tokens, _DECODE(made.request)["params"]

@@ -14,11 +14,13 @@ from shared.app.long_costs import LongCosts, Needed
 from shared.app.parts import wanted
 from shared.app.requests import Requests, needed_requests
 from shared.app.spool import FRAME_BYTES
+from shared.app.variants import plain
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.estimate import Estimate, bound, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
+from shared.domain.kinds import is_converted
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import largest_request
 from shared.domain.text import LEAST_CHARS_PER_TOKEN
@@ -88,9 +90,10 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     begun: set[str] = set()
     costs = Requests(deps, recipe, tidy=False).long.costs
     looked = chain(_waiting(deps, job), also)
-    for document, needed, likely in _needed(deps, recipe, looked, costs):
+    for document, needed in _needed(deps, recipe, looked, costs):
         part = document.part
-        total += document.content.size
+        is_converted_whole = part is None and needed.text is not None and _is_opaque(document)
+        total += (needed.text or 0) if is_converted_whole else document.content.size
         if part is not None:
             found.merged += 1
             if part.of not in begun:
@@ -104,7 +107,7 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
         if needed.sizes:
             found.sizes.extend(needed.sizes)
             found.requests[document.group] += needed.likely
-            found.bytes[document.group] += likely + needed.likely
+            found.bytes[document.group] += needed.bytes + needed.likely
         if part is not None or needed.likely > 1:
             found.merging.add(document.group)
     found.load = Load(documents=documents, bytes=total)
@@ -119,8 +122,8 @@ def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
 
 def _needed(
     deps: Deps, recipe: Recipe, documents: Iterator[Document], costs: LongCosts
-) -> Iterator[tuple[Document, Needed, int]]:
-    """The requests of each, and about how many bytes they have all together."""
+) -> Iterator[tuple[Document, Needed]]:
+    """The requests of each. What has to be converted is: its own bytes say nothing."""
     largest = largest_request(recipe)
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else UNKNOWN_CONTEXT
@@ -129,18 +132,22 @@ def _needed(
         """Whether its size alone doesn't tell."""
         content = document.content
         in_parts = document.part is not None or document.parts is not None
-        is_row = content.is_row
+        is_row = content.is_row or content.source.endswith("/") or is_converted(plain(document))
         is_long = content.size > context * LEAST_CHARS_PER_TOKEN
         return largest is None or in_parts or is_row or is_long
 
     for reads, run in groupby(documents, key=is_read):
         if reads or largest is None:
-            for document, needed in needed_requests(deps, recipe, run):
-                yield document, needed, sum(needed.sizes)
+            yield from needed_requests(deps, recipe, run)
         else:
             around = largest(0)
             for document in run:
                 size = document.content.size
                 most = largest(size)
                 sizes = [most] if most <= context else costs.bound(most - around, around)
-                yield document, Needed(sizes=sizes, likely=1), around + size
+                yield document, Needed(sizes=sizes, likely=1, bytes=around + size)
+
+
+def _is_opaque(document: Document) -> bool:
+    """Whether its own bytes say nothing of its text."""
+    return not document.content.is_row and is_converted(plain(document))

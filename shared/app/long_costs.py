@@ -22,10 +22,13 @@ Encoded = Callable[[str, CustomId], bytes]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
     """The requests that a document needs still: how many bytes each has at most, of as many as
-    there may be, and how many there will be likely."""
+    there may be, and how many there will be likely; about how many `bytes` they have all together,
+    and bytes of a document of text like this one, if that is known."""
 
     sizes: list[int]
     likely: int
+    bytes: int = 0
+    text: int | None = None
 
 
 class LongCosts:
@@ -77,7 +80,8 @@ class LongCosts:
         stage = self._stages.of(document, content)
         name = CustomId("x" * 64)
         if stage.prompt is not None:
-            return Needed(sizes=[len(encoded(stage.prompt, name))], likely=1)
+            size = len(encoded(stage.prompt, name))
+            return Needed(sizes=[size], likely=1, bytes=size)
         base = len(encoded(self._stages.rendered(content.input, ""), name))
         asked = [base + 2 * stage.sizes[number] for number in stage.missing]
         if len(stage.parts.counts) == 1:
@@ -86,7 +90,12 @@ class LongCosts:
                 for number in stage.missing
             ]
         merges = self._merges(len(stage.pieces), base)
-        return Needed(sizes=[*asked, *merges], likely=len(asked) + 1)
+        return Needed(
+            sizes=[*asked, *merges],
+            likely=len(asked) + 1,
+            bytes=sum(asked),
+            text=size_of(content.input.text),
+        )
 
     def _merges(self, count: int, base: int) -> list[int]:
         sizes: list[int] = []

@@ -125,6 +125,8 @@ class Stages:
 
     def _split(self, document: Document, content: Ready) -> Stage:
         text = content.input.text
+        if content.input.attachments:
+            raise TooLong("pages and images of it are attached, which aren't split; split it")
         if self.room < _LEAST_ROOM:
             raise TooLong(
                 f"the prompt and max_tokens of {self.recipe.max_tokens:,} leave no room for parts "

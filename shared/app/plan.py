@@ -4,18 +4,19 @@ Nothing is claimed or sent here. A plan that was saved can be spooled once more 
 from its list.
 """
 
+import asyncio
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 
 from shared.app.candidates import still
-from shared.app.contents import read_contents
+from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.parts import end_parts, wanted
-from shared.app.requests import Requests
+from shared.app.requests import Made, Requests
 from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
 from shared.domain.batch import Batch, BatchStatus, Member
@@ -24,6 +25,7 @@ from shared.domain.document import Document, DocumentStatus, released
 from shared.domain.estimate import bound
 from shared.domain.group import Group
 from shared.domain.ids import JobName, custom_id
+from shared.domain.kinds import is_converted
 from shared.domain.recipe import Recipe
 
 NO_REV = 0
@@ -38,25 +40,32 @@ _UNSENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is spooled for each place: the revision of the document read, and its digest."""
+    """What is spooled for each place: the revision of the document read, and its digest; and what
+    was lost of it, where something was."""
 
     spool: Spool
     members: list[Member] = field(default_factory=list)
     revs: "array[int]" = field(default_factory=lambda: array("Q"))
     digests: list[str] = field(default_factory=list)
+    losses: dict[int, tuple[str, ...]] = field(default_factory=dict)
     excluded: Bitmap = field(default_factory=Bitmap)
 
-    def add(self, member: Member, rev: int, digest: str, request: bytes) -> None:
+    def add(self, member: Member, rev: int, made: Made) -> None:
         """Take the next place."""
-        self.spool.add(request)
-        self.members.append(member)
-        self.revs.append(rev)
-        self.digests.append(digest)
+        if made.losses:
+            self.losses[len(self.members)] = made.losses
+        self._take(member, rev, made.digest, made.request)
 
     def leave_out(self, member: Member) -> None:
         """Take the next place for a document that isn't sent after all."""
         self.excluded.add(len(self.members))
-        self.add(member, NO_REV, "", b"")
+        self._take(member, NO_REV, "", b"")
+
+    def _take(self, member: Member, rev: int, digest: str, request: bytes) -> None:
+        self.spool.add(request)
+        self.members.append(member)
+        self.revs.append(rev)
+        self.digests.append(digest)
 
 
 class Full(Enum):
@@ -88,7 +97,8 @@ async def plan_batch(
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
     waiting = wanted(deps, group.job, waiting, tidy=True)
     split_at_most = Decimal(0)
-    async for document, content in in_turns(read_contents(deps, waiting, recipe)):
+    read = _in_time(deps, read_contents(deps, waiting, recipe))
+    async for document, content in in_turns(read, slow=_is_slow):
         name = custom_id(document.path, len(plan.members), batch_id)
         if left is not None:
             parts = requests.costs(document, content, at_most)
@@ -103,10 +113,9 @@ async def plan_batch(
                 _settle_early(deps, settled)
                 settled = []
             continue
-        digest, request = made
-        if plan.members and spool.size + len(request) + 1 > most_bytes:
+        if plan.members and spool.size + len(made.request) + 1 > most_bytes:
             break
-        may_cost = at_most(len(request)) or Decimal(0)
+        may_cost = at_most(made.most_tokens) or Decimal(0)
         if left is not None and cost + may_cost > left:
             full = FULL
             if cost + (at_most(0) or Decimal(0)) > left:
@@ -114,7 +123,7 @@ async def plan_batch(
             continue  # one that costs less may still fit
         cost += may_cost
         dearest = max(dearest, may_cost)
-        plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
+        plan.add(Member(path=document.path, custom_id=name), document.rev, made)
         if len(plan.members) >= most:
             break
     _settle_early(deps, settled)
@@ -143,6 +152,20 @@ async def plan_batch(
     return deps.store.plan(batch, plan.members), plan
 
 
+def _is_slow(read: tuple[Document, Read]) -> bool:
+    """Whether reading it may have taken seconds, as it was converted."""
+    return is_converted(read[0].path)
+
+
+def _in_time(deps: Deps, read: Iterator[tuple[Document, Read]]) -> Iterator[tuple[Document, Read]]:
+    """The same, until converting has taken as long as one plan may: the rest is for the next."""
+    began = deps.clock()
+    for each in read:
+        yield each
+        if _is_slow(each) and deps.clock() - began >= deps.policy.planning:
+            return
+
+
 def _most_bytes(deps: Deps, job: JobName) -> int:
     """How large the body may be: less than what was refused as too large before."""
     known = deps.store.job(job)
@@ -162,11 +185,11 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
             for path, document in known.items()
             if document.status is DocumentStatus.WAITING or document.batch == batch.id
         }
-        _spool_part(plan, requests, part, usable)
+        await _spool_part(plan, requests, part, usable)
     return plan
 
 
-def _spool_part(
+async def _spool_part(
     plan: Plan, requests: Requests, part: Sequence[Member], usable: dict[str, Document]
 ) -> None:
     ordered = (usable[member.path] for member in part if member.path in usable)
@@ -178,17 +201,18 @@ def _spool_part(
             plan.leave_out(member)
             continue
         document, content = next(read)
+        if is_converted(document.path):
+            await asyncio.sleep(0)  # others get their turn
         made = requests.make(document, content, member.custom_id)
         if isinstance(made, Document):
             plan.leave_out(member)
             settled.append(made)
             continue
-        digest, request = made
-        if document.status is DocumentStatus.IN_BATCH and digest != document.claimed_digest:
+        if document.status is DocumentStatus.IN_BATCH and made.digest != document.claimed_digest:
             plan.leave_out(member)
             settled.append(released(document, now=deps.clock()))
             continue
-        plan.add(member, document.rev, digest, request)
+        plan.add(member, document.rev, made)
     _settle_early(deps, settled)
 
 

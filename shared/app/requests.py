@@ -1,16 +1,18 @@
 """From what was read of a document to the request that is sent for it, and what that may cost."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
-from shared.app.contents import Read, Ready, read_contents
+from shared.app.contents import UNKNOWN_CONTEXT, Read, Ready, read_contents
 from shared.app.deps import Deps
 from shared.app.long_costs import Needed
 from shared.app.long_documents import LongDocuments
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
+from shared.domain.attachment import Attachment, billed_at_most
 from shared.domain.document import (
     Document,
     DocumentStatus,
@@ -19,12 +21,24 @@ from shared.domain.document import (
     report_lost,
     unchanged,
 )
-from shared.domain.estimate import bound
+from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import CustomId, custom_id
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
 
 _ENCODE = msgspec.json.Encoder().encode
+
+
+class Made(NamedTuple):
+    """A request: `request` is encoded, `digest` is of the content it was made from, and `losses`
+    say what it lacks of that. It is billed as `most_tokens` of input at most, besides what the
+    provider adds, and likely as `likely_tokens`."""
+
+    digest: str
+    request: bytes
+    most_tokens: int
+    likely_tokens: int
+    losses: tuple[str, ...] = ()
 
 
 class Requests:
@@ -36,12 +50,12 @@ class Requests:
         self.recipe = recipe
         self._renderer = Renderer(recipe)
         self.long = LongDocuments(deps, recipe, self._renderer, tidy=tidy)
+        model = deps.catalog.find(recipe.model)
+        self._context = model.context_window if model else UNKNOWN_CONTEXT
         self._suffix = recipe.form.suffix
 
-    def make(
-        self, document: Document, content: Read, name: CustomId
-    ) -> Document | tuple[str, bytes]:
-        """The digest and the encoded request, or the document as it goes on without one."""
+    def make(self, document: Document, content: Read, name: CustomId) -> Document | Made:
+        """The request, or the document as it goes on without one."""
         now = self.deps.clock()
         if isinstance(content, Failure):
             return failed(document, content, now=now)
@@ -61,15 +75,31 @@ class Requests:
                 prompt = self._renderer.render(content.input)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
-        request = self._encoded(prompt, name)
-        most = self.deps.policy.max_batch_bytes - FRAME_BYTES
-        if len(request) > most:
-            message = (
-                f"its request is {len(request):,} bytes, more than a whole batch may have "
-                f"({most:,}); split the document"
-            )
-            return failed(document, Failure(type="request_too_large", message=message), now=now)
-        return content.digest, request
+        attachments = content.input.attachments
+        params = request_params(self.recipe, prompt, attachments)
+        request = _ENCODE({"custom_id": name, "params": params})
+        if (too_large := self._too_large(len(request), attached=bool(attachments))) is not None:
+            return failed(document, too_large, now=now)
+        if not attachments:
+            size = len(request)
+            return Made(content.digest, request, size, size // BYTES_PER_TOKEN, content.losses)
+        return Made(
+            content.digest,
+            request,
+            billed_at_most(attachments, encoded=len(request), context_tokens=self._context),
+            _likely(attachments, len(request)),
+            content.losses,
+        )
+
+    def _too_large(self, size: int, *, attached: bool) -> Failure | None:
+        policy = self.deps.policy
+        most, what = policy.max_batch_bytes - FRAME_BYTES, "a whole batch may have"
+        if attached and policy.max_request_bytes < most:
+            most, what = policy.max_request_bytes, "a request with attachments may have"
+        if size <= most:
+            return None
+        message = f"its request is {size:,} bytes, more than {what} ({most:,}); split the document"
+        return Failure(type="request_too_large", message=message)
 
     def costs(
         self, document: Document, content: Read, at_most: Callable[[int], Decimal | None]
@@ -91,10 +121,15 @@ class Requests:
         made = self.make(document, content, name)
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0)
-        sizes = [len(made[1])]
-        if document.part is None and isinstance(content, Ready):
+        sizes = [made.most_tokens]
+        if document.part is None and isinstance(content, Ready) and not content.input.attachments:
             sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
-        return Needed(sizes=sizes, likely=1)
+        return Needed(
+            sizes=sizes,
+            likely=1,
+            bytes=len(made.request),
+            text=made.likely_tokens * BYTES_PER_TOKEN,
+        )
 
     def _if_long(self, document: Document, content: Ready) -> Needed | None:
         if document.part is not None or not self.long.is_too_long(document, content):
@@ -117,6 +152,11 @@ def needed_requests(
     batch = deps.new_batch_id()
     for document, content in read_contents(deps, documents, recipe):
         yield document, requests.needed(document, content, custom_id(document.path, 0, batch))
+
+
+def _likely(attachments: Sequence[Attachment], size: int) -> int:
+    text = size - sum(len(each.data) for each in attachments)
+    return text // BYTES_PER_TOKEN + sum(each.likely_tokens for each in attachments)
 
 
 def costs_at_most(

@@ -298,6 +298,7 @@ class Reading:
             batch=self.batch,
             correlation_id=document.correlation_id,
             cost=header.cost,
+            losses=document.losses,
             more=header.more,
         )
 

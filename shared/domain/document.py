@@ -166,10 +166,11 @@ class Document(Record, frozen=True, kw_only=True):
     """What gets one report: a file, or one row of a manifest.
 
     `path` is its identity within the job and names its report. `since` is when this version
-    began to wait. Of its last report, `reported_digest` is of what it was made from,
-    `report_suffix` what its name ends in, and `rows_in` the batch whose rows have its fields.
-    `parts` says how it was split, `part` which part of a document this record stands for, and
-    `answer` what its answer used. `rev` is the store's: the revision read, 0 when never stored.
+    began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
+    is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
+    whose rows have its fields. `parts` says how it was split, `part` which part of a document this
+    record stands for, and `answer` what its answer used. `rev` is the store's: the revision read,
+    0 when never stored.
     """
 
     job: JobName
@@ -189,6 +190,7 @@ class Document(Record, frozen=True, kw_only=True):
     parts: Parts | None = None
     part: Part | None = None
     answer: Answer | None = None
+    losses: tuple[str, ...] = ()
     rev: int = 0
 
     @property
@@ -262,13 +264,17 @@ def _seen_again(document: Document, sighting: Sighting, *, now: datetime) -> Doc
     return None if after == document else after
 
 
-def claimed(document: Document, batch: BatchId, *, digest: str) -> Document:
-    """In the batch from now on. `digest` is of the content that was read for the request."""
+def claimed(
+    document: Document, batch: BatchId, *, digest: str, losses: tuple[str, ...] = ()
+) -> Document:
+    """In the batch from now on. `digest` is of the content that was read for the request, `losses`
+    what could not be taken into it."""
     return replace(
         document,
         status=_after(document, DocumentEvent.CLAIMED),
         batch=batch,
         claimed_digest=digest,
+        losses=losses,
     )
 
 

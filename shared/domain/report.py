@@ -1,7 +1,7 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -62,6 +62,7 @@ def render_report(
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
+    losses: Sequence[str] = (),
     more: Mapping[str, object] = MappingProxyType({}),
 ) -> bytes:
     """A report as a file of its output's kind: what docmill knows of it, and what the model said.
@@ -69,6 +70,7 @@ def render_report(
 
     The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
     but for some characters, which are escaped: no name and no word of the provider's can end it.
+    `losses`, what the model didn't get to see of the document, stand in it where there are any.
     """
     usage = report.usage
     facts = {
@@ -85,14 +87,15 @@ def render_report(
         "stop_reason": report.stop_reason,
         "truncated": report.truncated,
     }
+    lost = {"losses": losses} if losses else {}
     match output:
         case Output.JSON:
-            made = _ENCODE({"docmill": {**facts, **more}, "answer": report.fields or {}})
+            made = _ENCODE({"docmill": {**facts, **lost, **more}, "answer": report.fields or {}})
             return msgspec.json.format(made, indent=2) + b"\n"
         case Output.HTML:
-            return render_page({**facts, **more}, report.fields or {}, report.text)
+            return render_page({**facts, **lost, **more}, report.fields or {}, report.text)
         case _:
-            return _header(facts, report.fields or {}, more) + _text(report.text)
+            return _header(facts, report.fields or {}, {**lost, **more}) + _text(report.text)
 
 
 def _text(text: str) -> bytes:

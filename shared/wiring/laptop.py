@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.adapters.builtin import catalog
+from shared.adapters.converters.remembered import RememberingConverter
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
 from shared.adapters.work_tree import WorkTrees, is_work_tree
@@ -24,6 +25,7 @@ from shared.domain.recipe import Recipe
 from shared.domain.table_text import CSV_BEGINS
 from shared.ports.batch_api import BatchApi
 from shared.wiring import ambient
+from shared.wiring.conversion import converter
 from shared.wiring.settings import Settings
 
 STATE_FOLDER = ".docmill"
@@ -173,7 +175,9 @@ def for_laptop(
             max_attempts=max_attempts,
             max_batch_requests=settings.max_batch_requests,
             max_batch_bytes=settings.max_batch_bytes,
+            max_request_bytes=settings.max_request_bytes,
             check_reports=True,
         ),
+        converter=RememberingConverter(converter(), state_folder(out) / "spool"),
         emit=emit,
     )

@@ -29,7 +29,13 @@ def recipe(prompt: str, head: str = "") -> Recipe:
 
 def document(text: str = "T", columns: Mapping[str, Any] | None = None, **more: str) -> RenderInput:
     given = {"name": "a.md", "path": "x/a.md", "digest": "d1"} | more
-    return RenderInput(text=text, columns=columns, **given)
+    return RenderInput(
+        text=text,
+        columns=columns,
+        name=given["name"],
+        path=given["path"],
+        digest=given["digest"],
+    )
 
 
 def rendered(prompt: str, source: RenderInput | None = None) -> str:

@@ -19,6 +19,7 @@ from shared.domain.ids import BatchId, batch_id
 from shared.domain.policy import Policy
 from shared.ports.blobs import Blobs
 from shared.ports.store import Store
+from shared.wiring.conversion import converter
 from tests.app.long import small
 from tests.world.api import FaultyApi, Provider
 from tests.world.blobs import FaultyBlobs, MemoryBlobs
@@ -210,6 +211,7 @@ class World:
             clock=lambda: self.now + run.skew,
             new_batch_id=self._new_batch_id,
             spool_dir=_SPOOL,
+            converter=converter(),
             policy=self.policy,
             emit=self._emit,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.adapters.builtin import catalog
+from shared.adapters.simulator.attached import fault_of_attached
 from shared.adapters.simulator.prompt import may_exceed, read_prompt
 from shared.adapters.simulator.structured import format_fault
 
@@ -112,6 +113,8 @@ def _model_fault(params: dict[str, Any], betas: Sequence[str]) -> Error | None:
             f"max_tokens: {most} > {cap}, which is the maximum allowed number of output tokens "
             f"for {model_id}"
         )
+    if wrong := fault_of_attached(params, model.context_window):
+        return _wrong(wrong)
     if not may_exceed(params, model.context_window):
         return None
     tokens = read_prompt(params).tokens

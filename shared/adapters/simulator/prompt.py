@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from shared.adapters.simulator.attached import attached, tokens_of
+
 BYTES_PER_TOKEN = 4
 _FENCED = re.compile(r"<data-(\w+)>.*?</data-\1>", re.DOTALL)
 _HEADING = re.compile(r"^#{2,3} .{1,100}$", re.MULTILINE)
@@ -41,7 +43,7 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
     text = "\n".join(parts)
     outside = text if "<data-" not in text else _FENCED.sub("", text)
     return Prompt(
-        tokens=max(1, size // BYTES_PER_TOKEN),
+        tokens=max(1, size // BYTES_PER_TOKEN + tokens_of(params)),
         cached=cached // BYTES_PER_TOKEN,
         hour=hour,
         headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
@@ -51,6 +53,8 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
 
 def may_exceed(params: dict[str, Any], tokens: int) -> bool:
     """Whether it is worth counting: a cheap look that never misses a prompt of more `tokens`."""
+    if next(attached(params), None) is not None:
+        return True
     return sum(len(text) + 1 for text, _ in _pieces(params)) > tokens
 
 
