@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import bring_on
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
 from shared.app.row_parts import RowSpool, write_part
@@ -22,6 +23,7 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure, released
 from shared.domain.ids import BatchId
 from shared.domain.outcome import Fail, Outcome
+from shared.domain.parts import is_part
 from shared.domain.pause import PauseReason
 from shared.domain.policy import RESULTS_KEPT
 from shared.domain.polling import backoff
@@ -197,7 +199,10 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
     write_part(deps, batch, reading.rows)
-    totals = reading.totals + Totals(failed=len(missing), unpriced=len(missing))
+    parts = sum(is_part(reading.members[place].path) for place in missing)
+    totals = reading.totals + Totals(
+        failed=len(missing) - parts, parts=parts, unpriced=len(missing)
+    )
     now = deps.clock()
     batch = deps.store.swap_batch(
         after(batch, BatchEvent.COLLECTED, totals=totals, note=note, collected_at=now)
@@ -253,3 +258,4 @@ def _fail_slice(deps: Deps, reading: Reading, missing: list[int]) -> None:
         )
     held = deps.store.documents(reading.batch.job, judged)
     settle_documents(deps, reading.batch, judged, held)
+    bring_on(deps, reading.batch.job, judged)

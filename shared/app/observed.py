@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.slices import slices
-from shared.domain.batch import Batch, BatchStatus
+from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.catalog import Usage
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import CustomId, JobName
 from shared.domain.outcome import MalformedLine, Outcome, Report, Retry, decode, judge
+from shared.domain.parts import is_part, whole_of
 from shared.domain.projection import Observed
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import ApiError
@@ -41,8 +42,9 @@ async def observe(
     batches = [each for each in deps.store.batches(job) if _readable(each, recipe)]
     for batch in batches[-_MOST_BATCHES:]:
         members = deps.store.members(batch.id)
-        mine = {each.custom_id: each.path for each in members if each.path in ended}
-        for path, outcome in (await _outcomes(deps, batch, mine)).items():
+        mine = {each.custom_id: path for each in members if (path := _whole(each)) in ended}
+        for name, outcome in (await _outcomes(deps, batch, mine)).items():
+            path = mine[name]
             before = found.get(path, Observed(size=ended[path].content.size))
             found[path] = _with(before, deps, batch, outcome)
     return {path: _ended(each, ended[path]) for path, each in found.items()}
@@ -61,9 +63,16 @@ def _readable(batch: Batch, recipe: Recipe) -> bool:
     )
 
 
-async def _outcomes(deps: Deps, batch: Batch, mine: Mapping[CustomId, str]) -> dict[str, Outcome]:
+def _whole(member: Member) -> str:
+    """The document that a request is for: also one about a part of it."""
+    return whole_of(member.path) if is_part(member.path) else member.path
+
+
+async def _outcomes(
+    deps: Deps, batch: Batch, mine: Mapping[CustomId, str]
+) -> dict[CustomId, Outcome]:
     """What became of those in the batch that are `mine`."""
-    found: dict[str, Outcome] = {}
+    found: dict[CustomId, Outcome] = {}
     if batch.provider_id is None or not mine:
         return found
     try:
@@ -73,9 +82,9 @@ async def _outcomes(deps: Deps, batch: Batch, mine: Mapping[CustomId, str]) -> d
                     line = decode(data)
                 except MalformedLine:
                     continue
-                path = mine.get(CustomId(line.custom_id))
-                if path is not None:
-                    found.setdefault(path, judge(line, attempts=0, max_attempts=1))
+                name = CustomId(line.custom_id)
+                if name in mine:
+                    found.setdefault(name, judge(line, attempts=0, max_attempts=1))
     except ApiError:
         return found  # after a month they are gone; then less is known
     return found
@@ -101,7 +110,7 @@ def _with(before: Observed, deps: Deps, batch: Batch, outcome: Outcome) -> Obser
         output_tokens=before.output_tokens + usage.output_tokens,
         input_cost=_sum(before.input_cost, into),
         output_cost=_sum(before.output_cost, out),
-        truncated=isinstance(outcome, Report) and outcome.truncated,
+        truncated=before.truncated or (isinstance(outcome, Report) and outcome.truncated),
     )
 
 

@@ -15,6 +15,7 @@ from shared.app.candidates import still
 from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import end_parts, wanted
 from shared.app.requests import Made, Requests
 from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
@@ -33,6 +34,7 @@ NO_REV = 0
 _UNSENT = {
     DocumentStatus.REPORTED: "documents_unchanged",
     DocumentStatus.WAITING: "documents_released",
+    DocumentStatus.IN_PARTS: "documents_split",
 }
 
 
@@ -93,9 +95,17 @@ async def plan_batch(
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
+    waiting = wanted(deps, group.job, waiting, tidy=True)
+    split_at_most = Decimal(0)
     read = _in_time(deps, read_contents(deps, waiting, recipe))
     async for document, content in in_turns(read, slow=_is_slow):
         name = custom_id(document.path, len(plan.members), batch_id)
+        if left is not None:
+            parts = requests.costs(document, content, at_most)
+            if parts and cost + split_at_most + parts > left:
+                full = FULL
+                continue
+            split_at_most += parts
         made = requests.make(document, content, name)
         if isinstance(made, Document):
             settled.append(made)
@@ -118,6 +128,8 @@ async def plan_batch(
             break
     _settle_early(deps, settled)
     if not plan.members:
+        if requests.long.has_split:  # their parts wait by now
+            return await plan_batch(deps, group, recipe, spool, left=left)
         return full
     now = deps.clock()
     batch = Batch(
@@ -213,6 +225,9 @@ def _settle_early(deps: Deps, documents: list[Document]) -> None:
     if not documents:
         return
     mark_stale(deps.store, documents[0].job)
+    documents = end_parts(deps, documents)
+    if not documents:
+        return
     waiting = [document for document in documents if document.status is DocumentStatus.WAITING]
     open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
     lost = deps.store.swap_documents(documents)

@@ -1,13 +1,15 @@
 """From what was read of a document to the request that is sent for it, and what that may cost."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
-from shared.app.contents import UNKNOWN_CONTEXT, Read, read_contents
+from shared.app.contents import UNKNOWN_CONTEXT, Read, Ready, read_contents
 from shared.app.deps import Deps
+from shared.app.long_costs import Needed
+from shared.app.long_documents import LongDocuments
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.attachment import Attachment, billed_at_most
@@ -42,28 +44,35 @@ class Made(NamedTuple):
 class Requests:
     """Turns what was read into requests, by one recipe."""
 
-    def __init__(self, deps: Deps, recipe: Recipe) -> None:
+    def __init__(self, deps: Deps, recipe: Recipe, *, tidy: bool = True) -> None:
+        """Without `tidy` parts that nobody waits for any more are left where they are."""
         self.deps = deps
         self.recipe = recipe
         self._renderer = Renderer(recipe)
+        self.long = LongDocuments(deps, recipe, self._renderer, tidy=tidy)
         model = deps.catalog.find(recipe.model)
         self._context = model.context_window if model else UNKNOWN_CONTEXT
         self._suffix = recipe.form.suffix
 
     def make(self, document: Document, content: Read, name: CustomId) -> Document | Made:
-        """The request, or the document as it ends without one."""
+        """The request, or the document as it goes on without one."""
         now = self.deps.clock()
         if isinstance(content, Failure):
             return failed(document, content, now=now)
-        waits = document.status is DocumentStatus.WAITING
+        waits = document.status is DocumentStatus.WAITING and document.part is None
         if waits and content.digest == document.reported_digest:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
+            self.long.drop(document)
             return report_lost(document, now=now) if lost else unchanged(document)
         if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
-            prompt = self._renderer.render(content.input)
+            prompt = self.long.prompt(document, content)
+            if isinstance(prompt, Document):
+                return prompt
+            if prompt is None:
+                prompt = self._renderer.render(content.input)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         attachments = content.input.attachments
@@ -92,21 +101,62 @@ class Requests:
         message = f"its request is {size:,} bytes, more than {what} ({most:,}); split the document"
         return Failure(type="request_too_large", message=message)
 
+    def costs(
+        self, document: Document, content: Read, at_most: Callable[[int], Decimal | None]
+    ) -> Decimal:
+        """What it may cost to split a document, to ask about its parts and to merge them; nothing
+        for one that isn't about to be split."""
+        if document.part is not None or not isinstance(content, Ready):
+            return Decimal(0)
+        needed = self._if_long(document, content)
+        sizes = needed.sizes if needed is not None else ()
+        return sum((at_most(size) or Decimal(0) for size in sizes), Decimal(0))
+
+    def needed(self, document: Document, content: Read, name: CustomId) -> Needed:
+        """The requests that a document needs still, as planning will make them."""
+        if isinstance(content, Ready):
+            needed = self._if_long(document, content)
+            if needed is not None:
+                return needed
+        made = self.make(document, content, name)
+        if isinstance(made, Document):
+            return Needed(sizes=[], likely=0)
+        sizes = [made.most_tokens]
+        if document.part is None and isinstance(content, Ready) and not content.input.attachments:
+            sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
+        return Needed(
+            sizes=sizes,
+            likely=1,
+            bytes=len(made.request),
+            text=made.likely_tokens * BYTES_PER_TOKEN,
+        )
+
+    def _if_long(self, document: Document, content: Ready) -> Needed | None:
+        if document.part is not None or not self.long.is_too_long(document, content):
+            return None
+        try:
+            return self.long.costs.needed(document, content, self._encoded)
+        except RenderError:
+            return Needed(sizes=[], likely=0)
+
+    def _encoded(self, prompt: str, name: CustomId) -> bytes:
+        return _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+
+
+def needed_requests(
+    deps: Deps, recipe: Recipe, documents: Iterable[Document]
+) -> Iterator[tuple[Document, Needed]]:
+    """The requests of each, as planning will make them: several where it is too long for one, none
+    where it ends without one."""
+    requests = Requests(deps, recipe, tidy=False)
+    batch = deps.new_batch_id()
+    for document, content in read_contents(deps, documents, recipe):
+        yield document, requests.needed(document, content, custom_id(document.path, 0, batch))
+
 
 def _likely(attachments: Sequence[Attachment], size: int) -> int:
     text = size - sum(len(each.data) for each in attachments)
     return text // BYTES_PER_TOKEN + sum(each.likely_tokens for each in attachments)
-
-
-def made_requests(
-    deps: Deps, recipe: Recipe, documents: Iterable[Document]
-) -> Iterator[tuple[Document, Made | None]]:
-    """The request of each, as planning will make it; None where it ends without one."""
-    requests = Requests(deps, recipe)
-    batch = deps.new_batch_id()
-    for document, content in read_contents(deps, documents, recipe):
-        made = requests.make(document, content, custom_id(document.path, 0, batch))
-        yield document, None if isinstance(made, Document) else made
 
 
 def costs_at_most(
@@ -117,6 +167,5 @@ def costs_at_most(
     What ends without a request, and what has no price, costs nothing.
     """
     at_most = bound(recipe, deps.catalog)
-    for document, made in made_requests(deps, recipe, documents):
-        cost = None if made is None else at_most(made.most_tokens)
-        yield document, cost or Decimal(0)
+    for document, needed in needed_requests(deps, recipe, documents):
+        yield document, sum((at_most(size) or Decimal(0) for size in needed.sizes), Decimal(0))

@@ -19,6 +19,7 @@ from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
 from shared.domain.recipe_input import INPUT_KEYS, InputShape, input_shape
 from shared.domain.recipe_output import parse_form
+from shared.domain.recipe_split import Split, split_of
 from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
 from shared.domain.truth import Truth, parse_truth
 from shared.domain.variants import Each, parse_each
@@ -46,6 +47,7 @@ KEYS = (
     "max_cost",
     "description",
     "params",
+    "split",
     *INPUT_KEYS,
 )
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
@@ -97,6 +99,7 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    split: Split = Split.AUTO
     each: Each | None = None
     truth: Truth | None = None
     shape: InputShape = field(default_factory=InputShape)
@@ -197,6 +200,7 @@ def parse_recipe(
         template=source,
         template_line=line,
         needs_columns=template.needed_columns - own.values.keys(),
+        split=split_of(head),
         each=each,
         truth=truth,
         shape=input_shape(head),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,9 @@ truncated: %b
 
 """
 
+_HEADER_ENDS: Final = b"\n---\n\n"
+"""Values in the header have no line ends, so it stands there first where the header ends."""
+
 _HEADER_BEGINS: Final = b"---\ndocument: "
 _JSON_BEGINS: Final = b'{\n  "docmill": {\n    "document": '
 REPORT_BEGINS: Final[Mapping[str, bytes]] = {
@@ -59,8 +63,10 @@ def render_report(
     correlation_id: CorrelationId,
     cost: Decimal | None,
     losses: Sequence[str] = (),
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> bytes:
     """A report as a file of its output's kind: what docmill knows of it, and what the model said.
+    `more` are further facts.
 
     The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
     but for some characters, which are escaped: no name and no word of the provider's can end it.
@@ -84,12 +90,12 @@ def render_report(
     lost = {"losses": losses} if losses else {}
     match output:
         case Output.JSON:
-            made = _ENCODE({"docmill": {**facts, **lost}, "answer": report.fields or {}})
+            made = _ENCODE({"docmill": {**facts, **lost, **more}, "answer": report.fields or {}})
             return msgspec.json.format(made, indent=2) + b"\n"
         case Output.HTML:
-            return render_page({**facts, **lost}, report.fields or {}, report.text)
+            return render_page({**facts, **lost, **more}, report.fields or {}, report.text)
         case _:
-            return _header(facts, report.fields or {}, losses) + _text(report.text)
+            return _header(facts, report.fields or {}, {**lost, **more}) + _text(report.text)
 
 
 def _text(text: str) -> bytes:
@@ -97,12 +103,19 @@ def _text(text: str) -> bytes:
     return data if data.endswith(b"\n") else data + b"\n"
 
 
-def _header(facts: Mapping[str, object], fields: Mapping[str, Any], losses: Sequence[str]) -> bytes:
+def _header(
+    facts: Mapping[str, object], fields: Mapping[str, Any], more: Mapping[str, object]
+) -> bytes:
     known = {**facts, "cost_usd": "unknown" if facts["cost_usd"] is None else facts["cost_usd"]}
     lines = [b"  %b: %b\n" % (name.encode(), _yaml(value)) for name, value in fields.items()]
     values = [value if type(value) is int else _yaml(value) for value in known.values()]
-    lost = b"losses: %b\n" % _yaml(losses) if losses else b""
-    return _HEADER % (*values, lost + b"".join([b"fields:\n", *lines] if lines else []))
+    further = [b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in more.items()]
+    return _HEADER % (*values, b"".join([*further, *([b"fields:\n", *lines] if lines else [])]))
+
+
+def report_text(data: bytes) -> str:
+    """The text below the header of what `render_report` made."""
+    return data.partition(_HEADER_ENDS)[2].decode()
 
 
 def _yaml(value: object) -> bytes:

@@ -12,13 +12,15 @@ class Totals(Record, frozen=True, kw_only=True):
     `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
     price; both leave out the `unpriced` requests: their model has no known price, or what they used
     isn't known, as their result is lost, strange, or without a count of tokens.
-    `retried` requests are waiting again.
+    `retried` requests are waiting again. `parts` are those about a part of a long document that
+    were answered, or failed: no reports, and no failures of their own.
     """
 
     reported: int = 0
     truncated: int = 0
     failed: int = 0
     retried: int = 0
+    parts: int = 0
     unpriced: int = 0
     usage: Usage = Usage()
     cost: Decimal = Decimal(0)
@@ -30,6 +32,7 @@ class Totals(Record, frozen=True, kw_only=True):
             truncated=self.truncated + other.truncated,
             failed=self.failed + other.failed,
             retried=self.retried + other.retried,
+            parts=self.parts + other.parts,
             unpriced=self.unpriced + other.unpriced,
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
@@ -39,12 +42,13 @@ class Totals(Record, frozen=True, kw_only=True):
     @property
     def outcomes(self) -> int:
         """How many results it is of."""
-        return self.reported + self.failed + self.retried
+        return self.reported + self.failed + self.retried + self.parts
 
     @property
     def report_tokens(self) -> int | None:
         """How long its answers got in the mean, for each report; None before there is one."""
-        return self.usage.output_tokens // self.reported if self.reported else None
+        answers = self.reported + self.parts
+        return self.usage.output_tokens // answers if self.reported else None
 
     @property
     def saved(self) -> Decimal:

@@ -15,6 +15,9 @@ from shared.adapters.simulator.rows import Ending, Row
 from shared.domain.ids import BatchId, place_of
 
 _MARK = re.compile(r"@@(?P<key>[^#@]+)#(?P<version>\d+)@@")
+_PIECE = re.compile(r"This is part (\d+ of \d+)")
+_COUNT = re.compile(r"^\[Part \d+ of (\d+)\]$", re.MULTILINE)
+_MERGE = "Where its text belongs stand the answers"
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _UNPAID = frozenset({Ending.ERRORED, Ending.EXPIRED, Ending.CANCELED})
 
@@ -26,8 +29,10 @@ def marked(key: str, version: int) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Accepted:
-    """One request that the provider took. `forgiven`: it may be paid for again, as a person asked
-    for that (`asked_again`), or its document was another in between."""
+    """One request that the provider took. `piece` says which part of the document it asks about by
+    which recipe, and is empty where it asks about the whole, or merges. `forgiven`: it may be paid
+    for again, as a person asked for that (`asked_again`), or its document was another in between.
+    """
 
     number: int
     custom_id: str
@@ -36,6 +41,7 @@ class Accepted:
     ours: BatchId
     batch: SimulatedBatch
     row: Row
+    piece: str = ""
     forgiven: bool = False
     asked_again: bool = False
 
@@ -83,10 +89,17 @@ class Ledger:
         taken: list[Accepted] = []
         for request in msgspec.json.decode(body)["requests"]:
             custom_id = request["custom_id"]
-            found = _MARK.search(request["params"]["messages"][0]["content"])
+            prompt = request["params"]["messages"][0]["content"]
+            found = _MARK.search(prompt)
+            piece = _PIECE.search(prompt)
             place = place_of(custom_id)
             if found is None or place is None:
                 raise AssertionError(f"a request of nobody's: {request}")
+            if piece is not None or _MERGE in prompt:
+                _check(prompt, piece is None)
+            if piece is not None:  # the answer says of which document it is, as one would
+                row = rows[custom_id]
+                row.headings = (*row.headings, f"## {found[0]}")
             accepted = Accepted(
                 number=len(self.requests),
                 custom_id=custom_id,
@@ -95,6 +108,7 @@ class Ledger:
                 ours=place[1],
                 batch=batch,
                 row=rows[custom_id],
+                piece="" if piece is None else f"{piece[1]} {prompt.partition('<data-')[0]}",
             )
             self.requests.append(accepted)
             self.by_key.setdefault(accepted.key, []).append(accepted)
@@ -109,3 +123,20 @@ class Ledger:
             if version is None or accepted.version == version:
                 accepted.forgiven = True
                 accepted.asked_again |= version is None
+
+    def forgive_all_but(self, key: str, kept: set[str]) -> None:
+        """The same, but for the requests whose answers are kept: they must not be asked again."""
+        for accepted in self.by_key.get(key, ()):
+            if accepted.custom_id not in kept:
+                accepted.forgiven = accepted.asked_again = True
+
+
+def _check(prompt: str, merges: bool) -> None:
+    """A part is of one version of one document, and so are all the answers that are merged."""
+    marks = set(_MARK.findall(prompt))
+    if len(marks) != 1:
+        raise AssertionError(f"a request about parts of {marks}")
+    if merges:
+        count = int(_COUNT.findall(prompt)[0])
+        if len(_MARK.findall(prompt)) != count or len(_COUNT.findall(prompt)) != count:
+            raise AssertionError(f"a merge of {len(_MARK.findall(prompt))} answers, not {count}")

@@ -13,7 +13,17 @@ from msgspec.structs import replace
 
 from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
-from shared.app import reconcile, requests, results, room, submit
+from shared.app import (
+    collect,
+    long_stages,
+    plan,
+    reconcile,
+    requests,
+    results,
+    room,
+    settle,
+    submit,
+)
 from shared.app.deps import Deps
 from shared.domain import document as documents
 from shared.domain import spend
@@ -190,6 +200,22 @@ def lost_lines_cost_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(spend, "_spent", lambda batch: batch.totals.cost if batch.totals else 0)
 
 
+def parts_bring_nothing_on(patch: pytest.MonkeyPatch) -> None:
+    """Whoever settles the last part of a document doesn't look after it."""
+    for module in (results, settle, collect):
+        patch.setattr(module, "bring_on", lambda *_: None)
+
+
+def parts_wait_for_nobody(patch: pytest.MonkeyPatch) -> None:
+    """Parts are sent, and kept, whatever became of their document."""
+    patch.setattr(plan, "wanted", lambda _deps, _job, waiting, **_: waiting)
+
+
+def answers_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """Parts that are answered are asked about again, where the recipe is another by now."""
+    patch.setattr(long_stages.Stages, "answered_rows", lambda *_: {})
+
+
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     intent_after_effect,
     unanswered_counts_as_planned,
@@ -205,6 +231,9 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     no_limit,
     no_fence,
     lost_lines_cost_nothing,
+    parts_bring_nothing_on,
+    parts_wait_for_nobody,
+    answers_are_not_kept,
 )
 
 
