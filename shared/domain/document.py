@@ -136,8 +136,8 @@ class Content(Record, frozen=True, kw_only=True):
 class Failure(Record, frozen=True, kw_only=True):
     """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
 
-    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix` and `rows_in` are
-    those of a report that is kept (see `Document`).
+    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix`, `rows_in` and
+    `merged` are those of a report that is kept (see `Document`).
     """
 
     type: str
@@ -147,6 +147,7 @@ class Failure(Record, frozen=True, kw_only=True):
     custom_id: CustomId | None = None
     suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
+    merged: Answer | None = None
 
 
 class Sighting(Record, frozen=True, kw_only=True):
@@ -167,10 +168,10 @@ class Document(Record, frozen=True, kw_only=True):
 
     `path` is its identity within the job and names its report. `since` is when this version
     began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
-    is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
-    whose rows have its fields. `parts` says how it was split, `part` which part of a document this
-    record stands for, and `answer` what its answer used. `rev` is the store's: the revision read,
-    0 when never stored.
+    is of what it was made from, `report_suffix` what its name ends in, `rows_in` the batch whose
+    rows have its fields, and `merged` what the answers used that it was merged from. `parts` says
+    how it was split, `part` which part of a document this record stands for, and `answer` what its
+    answer used. `rev` is the store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -186,6 +187,7 @@ class Document(Record, frozen=True, kw_only=True):
     reported_digest: str | None = None
     report_suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
+    merged: Answer | None = None
     failure: Failure | None = None
     parts: Parts | None = None
     part: Part | None = None
@@ -289,6 +291,7 @@ def reported(
     now: datetime,
     suffix: str = REPORT_SUFFIX,
     rows_in: BatchId | None = None,
+    merged: Answer | None = None,
 ) -> Document:
     """Its report is written, at once or after it was kept for a while."""
     after = replace(
@@ -299,6 +302,7 @@ def reported(
         reported_digest=document.claimed_digest,
         report_suffix=suffix,
         rows_in=rows_in,
+        merged=merged,
         failure=None,
     )
     return _take_up_newer(after, now=now)
