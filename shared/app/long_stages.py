@@ -12,10 +12,14 @@ from msgspec.structs import replace
 
 from shared.app.contents import UNKNOWN_CONTEXT, Ready
 from shared.app.deps import Deps
+from shared.app.long_pages import LongPages, pages_text
 from shared.app.parts import answer_key
-from shared.domain.document import Document, DocumentStatus, Failure, report_lost, requeued
+from shared.app.too_long import TooLong
+from shared.domain.document import Document, DocumentStatus, report_lost, requeued
+from shared.domain.estimate import BYTES_PER_TOKEN
 from shared.domain.long_prompts import fits, joined, merge_note, part_note, room_for_text, runs
 from shared.domain.manifest_row import TEXT
+from shared.domain.page_ranges import Paged
 from shared.domain.parts import MOST_PARTS, Part, Parts
 from shared.domain.recipe import Recipe
 from shared.domain.recipe_split import Split
@@ -25,29 +29,22 @@ from shared.domain.splitting import cuts, size_of
 from shared.domain.text import too_large
 from shared.ports.blobs import BlobError, BlobNotFound, BlobStoreUnavailable
 
-TOO_LARGE = "document_too_large"
 _LEAST_ROOM = 400
 """Bytes of text that a part has at least: with less, the recipe leaves no room to speak of."""
 
 
-class TooLong(Exception):
-    """It can't be split or merged; `failure` says why."""
-
-    def __init__(self, message: str, type_: str = TOO_LARGE, *, retryable: bool = False) -> None:
-        super().__init__(message)
-        self.failure = Failure(type=type_, message=message, retryable=retryable)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """How far a document is: the pieces of its highest level, with the records there are of them.
-    `prompt` is that of its merge, once all are answered."""
+    """How far a document is: the pieces of its highest level, with the records there are of them,
+    and about how many bytes of text each is. `prompt` is that of its merge, once all are answered;
+    `paged` tells of the pages that a PDF was just cut into."""
 
     parts: Parts
     pieces: Sequence[Part]
     rows: dict[str, Document]
     sizes: Sequence[int]
     prompt: str | None = None
+    paged: Paged | None = None
 
     @property
     def missing(self) -> list[int]:
@@ -79,6 +76,7 @@ class Stages:
         model = deps.catalog.find(recipe.model)
         self.context = model.context_window if model else UNKNOWN_CONTEXT
         self.room = room_for_text(recipe, self.context)
+        self.pages = LongPages(deps, recipe, self.context)
 
     def of(self, document: Document, content: Ready) -> Stage:
         """How far it is: pieces of the text, or of answers that are too long together."""
@@ -96,7 +94,8 @@ class Stages:
             prompt = self.rendered(content.input, joined(answers), merge_note(len(answers)))
             if fits(prompt, self.recipe, self.context):
                 return _replaced(stage, prompt=prompt)
-            stage = self._runs(document, content, stage.parts, answers)
+            pages = stage.pieces[0].pages
+            stage = self._runs(document, content, stage.parts, answers, pages=pages)
 
     def answered_rows(self, document: Document, content: Ready) -> dict[str, Document]:
         """The records of the highest level, if they are of this content and all are answered."""
@@ -124,6 +123,8 @@ class Stages:
         )
 
     def _split(self, document: Document, content: Ready) -> Stage:
+        if content.pdf is not None:
+            return self._by_pages(document, content)
         text = content.input.text
         if content.input.attachments:
             raise TooLong("pages and images of it are attached, which aren't split; split it")
@@ -144,6 +145,15 @@ class Stages:
         sizes = [size_of(text[piece.start : piece.end]) for piece in pieces]
         return self._staged(document, parts, pieces, sizes)
 
+    def _by_pages(self, document: Document, content: Ready) -> Stage:
+        note = part_note(MOST_PARTS, MOST_PARTS)
+        paged = self.pages.ranges(content, self.rendered(content.input, content.input.text, note))
+        parts = Parts(digest=content.digest, fingerprint=self.recipe.fingerprint)
+        ends = [each.end for each in paged.ranges]
+        pieces = self._made(document, content, parts, ends, pages=paged.pages)
+        sizes = [each.likely_tokens * BYTES_PER_TOKEN for each in paged.ranges]
+        return _replaced(self._staged(document, parts, pieces, sizes), paged=paged)
+
     def _staged(
         self, document: Document, below: Parts, pieces: list[Part], sizes: list[int]
     ) -> Stage:
@@ -152,7 +162,9 @@ class Stages:
         rows = self._deps.store.documents(document.job, paths)
         return Stage(parts=parts, pieces=pieces, rows=rows, sizes=sizes)
 
-    def _runs(self, document: Document, content: Ready, parts: Parts, answers: list[str]) -> Stage:
+    def _runs(
+        self, document: Document, content: Ready, parts: Parts, answers: list[str], *, pages: int
+    ) -> Stage:
         sizes = [size_of(each) + len("[Part 100 of 100]\n\n\n\n") for each in answers]
         ends = runs(sizes, self.room)
         if ends is None:
@@ -160,12 +172,18 @@ class Stages:
                 f"the answers about its {parts.counts[0]} parts are too long to be merged; lower "
                 "max_tokens, or use a model with a larger context"
             )
-        pieces = self._made(document, content, parts, ends)
+        pieces = self._made(document, content, parts, ends, pages=pages)
         merged = [sum(sizes[piece.start : piece.end]) for piece in pieces]
         return self._staged(document, parts, pieces, merged)
 
     def _made(
-        self, document: Document, content: Ready, parts: Parts, ends: Sequence[int]
+        self,
+        document: Document,
+        content: Ready,
+        parts: Parts,
+        ends: Sequence[int],
+        *,
+        pages: int = 0,
     ) -> list[Part]:
         starts = [0, *ends[:-1]]
         return [
@@ -179,6 +197,7 @@ class Stages:
                 end=end,
                 digest=content.digest,
                 whole_size=document.content.size,
+                pages=pages,
             )
             for number, (start, end) in enumerate(zip(starts, ends, strict=True))
         ]
@@ -204,9 +223,10 @@ class Stages:
         return None if gone else answers
 
     def piece_prompt(self, part: Part, whole: RenderInput) -> str:
-        """The prompt about one piece of the text. Raises RenderError."""
+        """The prompt about one piece of the text, or some pages. Raises RenderError."""
         note = part_note(part.number, part.count)
-        return self.rendered(whole, whole.text[part.start : part.end], note)
+        by_pages = pages_text(whole.name, part) if part.pages else None
+        return self.rendered(whole, by_pages or whole.text[part.start : part.end], note)
 
     def rendered(self, whole: RenderInput, text: str, note: str = "") -> str:
         """The recipe's prompt with another text where the document's belongs, and a note below."""

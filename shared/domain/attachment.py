@@ -18,6 +18,9 @@ MOST_PAGES: Final = 600
 MOST_PAGES_OF_SMALL: Final = 100
 """Of all PDFs in a request, and images likewise (reference, PDF support and vision)."""
 
+TOO_MANY_PAGES: Final = "too_many_pages"
+"""The failure of what has more of them than a request takes."""
+
 MANY_IMAGES: Final = 20
 EDGE_OF_MANY_PX: Final = 2_000
 """With more images than that, none may have a longer side than this (reference)."""
@@ -57,7 +60,7 @@ def excess(attachments: Sequence[Attachment], context_tokens: int) -> tuple[str,
     most = most_pages(context_tokens)
     pages = sum(each.pages for each in attachments)
     if pages > most:
-        return "too_many_pages", too_many_pages(pages, most)
+        return TOO_MANY_PAGES, too_many_pages(pages, most)
     images = sum(each.is_image for each in attachments)
     if images > most:
         return (

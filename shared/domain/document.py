@@ -353,9 +353,15 @@ def requeued(document: Document, *, now: datetime) -> Document:
     )
 
 
-def split(document: Document, parts: Parts) -> Document:
-    """Its parts wait, or are under way: they are written before."""
-    return replace(document, status=_after(document, DocumentEvent.SPLIT), parts=parts)
+def split(document: Document, parts: Parts, *, losses: tuple[str, ...] | None = None) -> Document:
+    """Its parts wait, or are under way: they are written before. `losses` say what none of them
+    has of it, where that was looked for."""
+    return replace(
+        document,
+        status=_after(document, DocumentEvent.SPLIT),
+        parts=parts,
+        losses=document.losses if losses is None else losses,
+    )
 
 
 def all_answered(document: Document, *, now: datetime) -> Document:

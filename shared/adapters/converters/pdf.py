@@ -15,7 +15,7 @@ import pypdfium2.raw as pdfium
 
 from shared.adapters.converters.markdown import counted, one_line
 from shared.adapters.converters.packages import broken
-from shared.domain.attachment import PDF, Attachment, too_many_pages
+from shared.domain.attachment import PDF, TOO_MANY_PAGES, Attachment, too_many_pages
 from shared.domain.catalog import Sight
 from shared.ports.converter import Converted, Unconvertible
 
@@ -32,7 +32,7 @@ def document(name: str, data: bytes, sight: Sight, *, most_pages: int) -> Conver
     with closing(opened(data)) as found:
         pages = len(found)
         if pages > most_pages:
-            raise Unconvertible("too_many_pages", too_many_pages(pages, most_pages))
+            raise Unconvertible(TOO_MANY_PAGES, too_many_pages(pages, most_pages))
         if pdfium.FPDF_GetSecurityHandlerRevision(found) != -1:
             data = saved(found)
         attachment = _attachment(one_line(name), data, found, sight)

@@ -20,7 +20,7 @@ from shared.adapters.converters.pdf import (
     saved,
     text_sizes,
 )
-from shared.domain.attachment import Attachment
+from shared.domain.attachment import TOO_MANY_PAGES, Attachment
 from shared.domain.catalog import Sight
 from shared.domain.page_ranges import Paged, PageRange, Room, page_ends
 from shared.domain.parts import MOST_PARTS
@@ -93,7 +93,7 @@ def _cut(whole: pypdfium2.PdfDocument, start: int, end: int) -> bytes:
 def _check(fits: bool, pages: int) -> None:
     if not fits:
         raise Unconvertible(
-            "too_many_pages",
+            TOO_MANY_PAGES,
             f"it has {counted(pages, 'page')} and would take more than the {MOST_PARTS} parts that "
             "are made of one document; split it",
         )
