@@ -140,7 +140,7 @@ def _read_wholes(
                 yield from _read_files(deps, list(run), context, split=split)
             else:
                 for document in run:
-                    yield document, _checked(inner.read(document), context, split=split)
+                    yield document, _checked(document, inner.read(document), context, split=split)
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -174,7 +174,7 @@ def _read_files(
             yield document, _unreadable(data)
         else:
             read = _file(deps.converter, document, data, context, split=split)
-            yield document, _checked(read, context, split=split)
+            yield document, _checked(document, read, context, split=split)
 
 
 def _most_text(context: int, *, split: bool) -> int:
@@ -199,7 +199,7 @@ def _too_many_bytes(document: Document, context: int, *, split: bool) -> Failure
         if split
         else f"the model's context of {context:,} tokens can hold"
     )
-    message = f"it is {document.content.size:,} bytes, more than {than}; split it"
+    message = f"it is {document.content.size:,} bytes, more than {than}; {document.content.remedy}"
     return Failure(type="document_too_large", message=message)
 
 
@@ -242,12 +242,13 @@ def _unattached(pdf: Pdf) -> tuple[Pdf, Converted]:
     return replace(pdf, is_beyond=True), Converted(text=f'The document "{pdf.name}" (PDF).')
 
 
-def _checked(content: Read, context: int, *, split: bool) -> Read:
+def _checked(document: Document, content: Read, context: int, *, split: bool) -> Read:
     if isinstance(content, Ready):
         why = None if split else too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)
-        if content.input.attachments and (over := excess(content.input.attachments, context)):
+        attached, remedy = content.input.attachments, document.content.remedy
+        if attached and (over := excess(attached, context, remedy=remedy)):
             return Failure(type=over[0], message=over[1])
     return content
 

@@ -15,6 +15,7 @@ from shared.app.deps import Deps
 from shared.app.long_pages import LongPages, pages_text
 from shared.app.parts import answer_key
 from shared.app.too_long import TooLong
+from shared.domain.attachment import named
 from shared.domain.document import Document, DocumentStatus, report_lost, requeued
 from shared.domain.estimate import BYTES_PER_TOKEN
 from shared.domain.long_prompts import fits, joined, merge_note, part_note, room_for_text, runs
@@ -127,7 +128,10 @@ class Stages:
             return self._by_pages(document, content)
         text = content.input.text
         if content.input.attachments:
-            raise TooLong("pages and images of it are attached, which aren't split; split it")
+            raise TooLong(
+                f"it is too long for one request, and {named(content.input.attachments)} of it are "
+                f"attached, so it isn't asked about in parts; {document.content.remedy}"
+            )
         if self.room < _LEAST_ROOM:
             raise TooLong(
                 f"the prompt and max_tokens of {self.recipe.max_tokens:,} leave no room for parts "

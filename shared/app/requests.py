@@ -79,7 +79,9 @@ class Requests:
         prompt, attachments, losses = asked
         params = request_params(self.recipe, prompt, attachments)
         request = _ENCODE({"custom_id": name, "params": params})
-        if (too_large := self._too_large(len(request), attached=bool(attachments))) is not None:
+        remedy = document.content.remedy
+        too_large = self._too_large(len(request), attached=bool(attachments), remedy=remedy)
+        if too_large is not None:
             return failed(document, too_large, now=now)
         if not attachments:
             size = len(request)
@@ -92,14 +94,14 @@ class Requests:
             losses,
         )
 
-    def _too_large(self, size: int, *, attached: bool) -> Failure | None:
+    def _too_large(self, size: int, *, attached: bool, remedy: str) -> Failure | None:
         policy = self.deps.policy
         most, what = policy.max_batch_bytes - FRAME_BYTES, "a whole batch may have"
         if attached and policy.max_request_bytes < most:
             most, what = policy.max_request_bytes, "a request with attachments may have"
         if size <= most:
             return None
-        message = f"its request is {size:,} bytes, more than {what} ({most:,}); split the document"
+        message = f"its request is {size:,} bytes, more than {what} ({most:,}); {remedy}"
         return Failure(type="request_too_large", message=message)
 
     def costs(

@@ -128,6 +128,16 @@ class Content(Record, frozen=True, kw_only=True):
         return self.row is None and not self.files
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder that is one document."""
+        return self.files > 0 and self.source.endswith("/")
+
+    @property
+    def remedy(self) -> str:
+        """What a person does about one that a request can't take."""
+        return "put some of its files into another folder" if self.is_folder else "split it"
+
+    @property
     def order(self) -> str:
         """Packing order: rows and members in the order they lie in, so reads stay sequential."""
         return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
