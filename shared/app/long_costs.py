@@ -107,12 +107,13 @@ class LongCosts:
         around = AROUND_BYTES + size_of(stage.pieces[0].of)
         ranges = stage.paged.ranges if stage.paged else ()
         found = [ranges[number] for number in stage.missing] if ranges else []
+        whole, count = stage.pieces[0].whole_size * 4 // 3, len(stage.pieces)
         most = [each.most_tokens for each in found] or [self._stages.context] * len(asked)
         sizes = [size + around + tokens for size, tokens in zip(asked, most, strict=True)]
         return Needed(
             sizes=[*sizes, *self._merges(len(stage.pieces), base)],
             likely=len(asked) + 1,
-            bytes=sum(asked) + sum(each.bytes for each in found),
+            bytes=sum(asked) + (sum(each.bytes for each in found) or whole * len(asked) // count),
             text=sum(stage.sizes),
         )
 

@@ -169,7 +169,8 @@ def _record(
     document: Document, path: str, piece: Part, size: int, row: Document | None
 ) -> Document:
     if row is not None:
-        return replace(row, group=document.group, content=replace(document.content, size=size))
+        content = replace(document.content, size=size)
+        return replace(row, group=document.group, content=content, part=piece)
     return Document(
         job=document.job,
         path=path,

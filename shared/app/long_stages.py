@@ -67,6 +67,16 @@ class Stage:
         return self.parts.paths(self.pieces[0].of, len(self.parts.counts) - 1)
 
 
+def _stage_of(parts: Parts, rows: dict[str, Document]) -> Stage:
+    found = [rows[path] for path in sorted(rows)]
+    return Stage(
+        parts=parts,
+        pieces=[row.part for row in found if row.part is not None],
+        rows=rows,
+        sizes=[row.content.size for row in found],
+    )
+
+
 class Stages:
     """Tells how far documents are, by one recipe; it changes nothing."""
 
@@ -85,7 +95,11 @@ class Stages:
             why = too_large(len(content.input.text), self.context)
             message = why.message if why else "the provider says that its prompt is too long"
             raise TooLong(f"{message}, or write 'split: auto' into the recipe")
-        stage = self._answered(document, content) or self._split(document, content)
+        stage = (
+            self._answered(document, content)
+            or self._begun(document, content)
+            or self._split(document, content)
+        )
         while True:
             if stage.missing:
                 return stage
@@ -115,13 +129,19 @@ class Stages:
         rows = self.answered_rows(document, content)
         if not rows or document.parts is None:
             return None
-        found = [rows[path] for path in sorted(rows)]
-        return Stage(
-            parts=document.parts,
-            pieces=[row.part for row in found if row.part is not None],
-            rows=rows,
-            sizes=[row.content.size for row in found],
-        )
+        return _stage_of(document.parts, rows)
+
+    def _begun(self, document: Document, content: Ready) -> Stage | None:
+        """What was cut once stays cut so: parts that are answered go with no other ones, whatever
+        another version of docmill, or other limits, would make of the document by now."""
+        new = Parts(digest=content.digest, fingerprint=self.recipe.fingerprint)
+        mark = document.parts
+        if mark is None or not mark.counts or mark.splitting != new.splitting:
+            return None
+        first = replace(mark, counts=mark.counts[:1])
+        paths = first.paths(document.path, 0)
+        rows = self._deps.store.documents(document.job, paths)
+        return _stage_of(first, rows) if len(rows) == len(paths) else None
 
     def _split(self, document: Document, content: Ready) -> Stage:
         if content.pdf is not None:

@@ -31,7 +31,7 @@ from shared.ports.converter import Converted, Converter
 from tests.adapters.converters import files
 from tests.app.home import JOB, Home
 from tests.app.jobs import FAILED, REPORTED, WAITING, run
-from tests.app.long import parts, shrink
+from tests.app.long import parts, shrink, small
 
 IN_PARTS = DocumentStatus.IN_PARTS
 CONTEXT = 40_000
@@ -230,6 +230,29 @@ def test_a_part_that_fails_names_its_pages_and_retry_pays_for_it_alone(home: Hom
     run(home)
     assert home.statuses() == {"a.pdf": REPORTED}
     assert home.requested() == count + 2, "the part that failed, and the merge"
+
+
+def test_what_was_cut_once_stays_cut_so_whatever_the_limits_are_by_now(
+    home: Home, sent: list[list[dict[str, Any]]]
+) -> None:
+    shrink(home, context=CONTEXT)
+    home.write("a.pdf", pages(30))
+    home.see()
+    faults = home.simulator.faults
+    faults.error_rate, faults.error_type = 1.0, "invalid_request_error"
+    faults.containing = "-0-0002-"
+    run(home)
+    count = len(sent[0])
+    faults.error_rate = 0.0
+    counting = Counting(home.deps.converter)
+    home.deps = replace(home.deps, converter=counting, catalog=small(CONTEXT * 7 // 10))
+    requeue(home.deps, JOB, final=True)
+    run(home)
+    assert home.statuses() == {"a.pdf": REPORTED}
+    [_, [again], [_]] = sent
+    assert told(again)[0] == [f"Sheet {number}" for number in range(9, 13)]
+    assert header(home)["parts"] == count
+    assert counting.asked == {"convert": 2, "cut_pdf": 1}, "it isn't looked through again"
 
 
 def test_a_lost_list_of_parts_is_spooled_again_with_the_same_pages(
