@@ -304,6 +304,23 @@ def test_what_cannot_be_digested_is_a_failure_of_its_own(home: Home) -> None:
     assert (home.root / "output/legal/failures.jsonl").read_text() == ""
 
 
+def test_what_may_cost_too_much_is_held_with_its_cost_and_made_when_it_may(home: Home) -> None:
+    upload(home, "_digest.md", SECOND.replace("max_wait", "max_cost: 0.000001\nmax_wait"))
+    use_recipes(home)
+    upload(home, "a/one.md", "one")
+    settle(home)
+    digests(home)
+    assert home.requested() == 1
+    [held] = home.store.failed(DIGESTS)
+    assert held.failure is not None
+    assert held.failure.type == "held_by_max_cost"
+    use_recipes(home)
+    upload(home, "_digest.md", SECOND)
+    use_recipes(home)
+    settle(home)
+    assert reported(home) == {"a/_digest": DocumentStatus.REPORTED}
+
+
 def test_reports_beyond_what_a_document_holds_are_refused(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
