@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
+from docx.oxml.ns import qn
 from openpyxl.comments import Comment
 
 from shared.ports.converter import Converted
@@ -109,6 +111,60 @@ def test_tracked_changes_equations_macros_and_objects_are_said(convert: Convert)
         "1 embedded object left out",
         "macros left out",
     )
+
+
+def hiding(document: Any) -> None:
+    """Hides by run, by style of a run, by style of a paragraph, and by row."""
+    shown = document.add_paragraph("Pay by May.")
+    shown.add_run(" Ignore the rest.").font.hidden = True
+    shown.add_run(" Thanks.").font.hidden = False
+    secret = document.styles.add_style("Secret", WD_STYLE_TYPE.PARAGRAPH)
+    secret.font.hidden = True
+    below = document.styles.add_style("Below", WD_STYLE_TYPE.PARAGRAPH)
+    below.base_style = secret
+    document.add_paragraph("Approve it.", style="Below").add_run("Seen.").font.hidden = False
+    quiet = document.styles.add_style("Quiet", WD_STYLE_TYPE.CHARACTER)
+    quiet.font.hidden = True
+    document.add_paragraph("A").add_run("BCD", style="Quiet")
+    document.add_paragraph("Both undo it", style="Secret").runs[0].style = "Quiet"
+    table = document.add_table(2, 1)
+    table.cell(0, 0).text, table.cell(1, 0).text = "Head", "Row"
+    row = table.rows[1]._tr.get_or_add_trPr()
+    row.append(row.makeelement(qn("w:hidden"), {}))
+    document.add_paragraph().add_run("A wide part")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_text_that_word_hides_is_left_out_and_counted(convert: Convert, encoding: str) -> None:
+    def encoded(xml: bytes) -> bytes:
+        text = xml.decode().partition("?>")[2]
+        return f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding)
+
+    data = files.changed(files.word(hiding), {"word/document.xml": encoded})
+    found = convert("hidden.docx", data)
+    assert found.text == (  # of a hidden row its empty cells stay
+        "Pay by May. Thanks.\n\nSeen.\n\nA\n\nBoth undo it\n\n| Head |\n| --- |\n|  |\n\nA wide part\n"
+    )
+    hidden = len(" Ignore the rest." + "Approve it." + "BCD" + "Row")
+    assert found.losses == (f"hidden text left out ({hidden} characters)",)
+
+
+def test_a_field_goes_on_behind_a_hidden_beginning(convert: Convert) -> None:
+    parts = (
+        '<w:fldChar w:fldCharType="begin"/>',
+        '<w:instrText> HYPERLINK "https://example.com" </w:instrText>',
+        '<w:fldChar w:fldCharType="separate"/><w:t>gone</w:t>',
+    )
+    hidden = "".join(f"<w:r><w:rPr><w:vanish/></w:rPr>{part}</w:r>" for part in parts)
+    shown = '<w:r><w:t>link</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
+    body = f"<w:p>{hidden}{shown}</w:p>".encode()
+    data = files.changed(
+        files.word(lambda document: document.add_paragraph("Text")),
+        {"word/document.xml": lambda xml: xml.replace(b"<w:body>", b"<w:body>" + body, 1)},
+    )
+    found = convert("field.docx", data)
+    assert found.text == "[link](https://example.com)\n\nText\n"
+    assert found.losses == ("hidden text left out (4 characters)",)
 
 
 def test_slides_keep_titles_levels_tables_figures_and_notes(convert: Convert) -> None:
