@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -143,7 +143,8 @@ def test_text_that_word_hides_is_left_out_and_counted(convert: Convert, encoding
     data = files.changed(files.word(hiding), {"word/document.xml": encoded})
     found = convert("hidden.docx", data)
     assert found.text == (  # of a hidden row its empty cells stay
-        "Pay by May. Thanks.\n\nSeen.\n\nA\n\nBoth undo it\n\n| Head |\n| --- |\n|  |\n\nA wide part\n"
+        "Pay by May. Thanks.\n\nSeen.\n\nA\n\nBoth undo it\n\n| Head |\n| --- |\n|  |\n\n"
+        "A wide part\n"
     )
     hidden = len(" Ignore the rest." + "Approve it." + "BCD" + "Row")
     assert found.losses == (f"hidden text left out ({hidden} characters)",)
@@ -218,6 +219,51 @@ def test_a_workbook_is_its_visible_sheets_with_the_values_they_show(convert: Con
     assert "## Sheet: bare" in lines
     assert "secret" not in found.text
     assert found.losses == ("hidden sheets left out: rates",)
+
+
+def odd_cells(book: Any) -> None:
+    """From the third row on: errors, times, units, links, and what is hidden."""
+    sheet = book.active
+    for place, value, format_ in (
+        ("A3", timedelta(hours=30, minutes=5, seconds=7), "[h]:mm"),
+        ("B3", 1234.5, '"$"#,##0.00'),
+        ("A4", 0.125, "0.0%"),
+        ("B4", 7, '0.0" kg"'),
+        ("A5", 8, "#,##0;[Red]-#,##0"),
+        ("B5", 9, "[$€-407] 0"),
+        ("A6", 45000, "d. mmmm yyyy"),
+        ("B6", 0.5, "0%"),
+        ("D3", 5, "0%"),  # hidden, so its format isn't missed
+    ):
+        sheet[place] = value
+        sheet[place].number_format = format_
+    for place, wrong in (("A7", "#DIV/0!"), ("B7", "#N/A"), ("B9", "#REF!")):
+        sheet[place] = wrong
+        sheet[place].data_type = "e"
+    sheet["E7"], sheet["A8"] = "site", "unseen row"
+    sheet["E7"].hyperlink = "https://example.com/x"
+    sheet["D7"] = "unseen column"
+    sheet.row_dimensions[8].hidden = True
+    sheet.column_dimensions["D"].hidden = True
+
+
+def test_errors_times_and_what_is_hidden_in_a_sheet_are_told(convert: Convert) -> None:
+    found = convert("odd.xlsx", files.workbook(odd_cells))
+    assert found.text.splitlines()[2:] == [
+        "| 30:05:07 | 1234.5 |  |  |",
+        "| --- | --- | --- | --- |",
+        "| 0.125 | 7 |  |  |",
+        "| 8 | 9 |  |  |",
+        "| 2023-03-15 | 0.5 |  |  |",
+        "| #DIV/0! | #N/A |  | site |",
+        "|  | #REF! |  |  |",
+    ]
+    assert found.losses == (
+        "1 hidden row left out",
+        "1 hidden column left out",
+        'the format of 5 numbers left out: "$"#,##0.00, %, 0.0%, 0.0" kg", [$€-407] 0',
+        "1 address of links left out",
+    )
 
 
 def test_far_cells_cost_no_more_than_they_say(convert: Convert) -> None:
