@@ -40,6 +40,9 @@ max_tokens: 8192
 #   urgency: [low, medium, high]
 #   due: {type: [string, "null"], format: date, description: By when an answer is expected}
 #   open_questions: {type: array, items: string, maxItems: 10}
+# documents: folder      # a folder is one document: a contract and its annexes
+# archives: document     # a zip, tar or Git work tree is one document; files: one for each file
+# split: never           # a document that is too long fails; auto: asked about in parts, merged
 # each:                  # several reports of one document; the prompt takes {{ language }}
 #   language: [de, fr]
 # truth:                 # labels beside a manifest's column of right ones: confusion.csv

@@ -1,6 +1,7 @@
 """`docmill recipes`: those built in, a new one, and what would be sent by one."""
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from shared.adapters.builtin import builtin_recipes
 from shared.adapters.simulator.core import Simulator
 from shared.adapters.simulator.messages import Request, Response
+from shared.domain.recipe import KEYS
 from tests.handlers.cli.command import Docmill, Provider
 
 QUICK = ("--poll-interval", "0.05", "--yes")
@@ -25,6 +27,19 @@ def test_a_new_recipe_works_as_it_is(
     assert docmill("recipes", "check", mine).out.startswith("mine.md is fine: claude-")
     ran = docmill("run", document, "--out", tmp_path / "out", "--recipe", mine, *QUICK)
     assert ran.status == 0, ran.err
+
+
+def test_a_new_recipe_names_every_key_and_what_it_offers_is_fine(
+    tmp_path: Path, docmill: Docmill
+) -> None:
+    mine = tmp_path / "mine.md"
+    docmill("recipes", "new", mine)
+    text = mine.read_text()
+    offered = set(re.findall(r"^(?:# )?([a-z_]+):", text, re.MULTILINE))
+    assert offered == set(KEYS)
+    for key in ("documents", "archives", "split", "max_wait", "max_attempts", "max_cost"):
+        mine.write_text(text.replace(f"# {key}:", f"{key}:", 1))
+        assert docmill("recipes", "check", mine).status == 0, key
 
 
 def test_the_request_shown_is_the_one_that_is_sent(
