@@ -58,7 +58,7 @@ def check_inputs(given: Sequence[str], out: Path | None = None) -> Inputs:
         shown = escaped(text)
         path = Path(text)
         try:
-            kind = path.stat()
+            path.stat()
         except FileNotFoundError:
             raise Fault(f"no such file or folder: {shown}") from None
         except (OSError, ValueError) as error:
@@ -66,7 +66,7 @@ def check_inputs(given: Sequence[str], out: Path | None = None) -> Inputs:
         resolved = path.resolve()
         is_folder = path.is_dir()
         if not is_folder and not path.is_file():
-            raise Fault(f"{shown} is neither a folder nor a regular file ({kind.st_mode:o})")
+            raise Fault(f"{shown} is neither a folder nor a regular file")
         if out is not None:
             _check_apart(shown, resolved, out, is_folder=is_folder)
         (folders if is_folder else files).append(resolved)

@@ -114,7 +114,7 @@ class FolderBlobs:
 
     def shown(self, key: str) -> str:
         """See `Blobs.shown`."""
-        return _legible(self._base + key)
+        return escaped(self._base + key)
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         """See `Blobs.list`; what vanishes meanwhile is left out. Reads every file for its etag.
@@ -373,7 +373,7 @@ class FolderBlobs:
                 raise BlobUnreadable(f"{shown} can't be {done}: {self._out()}")
 
     def _out(self) -> str:
-        return f"a link out of {', '.join(map(_legible, self._within))}"
+        return f"a link out of {', '.join(map(escaped, self._within))}"
 
     def _write(self, key: str, pieces: Iterable[bytes], made: set[str]) -> None:
         path = self._path(key, writing=True)
@@ -419,7 +419,7 @@ class FolderBlobs:
     def _path(self, key: str, *, writing: bool) -> str:
         if _UNSAYABLE.search(key):
             done = "written" if writing else "read"
-            raise BlobUnreadable(f'"{_legible(key)}" can\'t be {done}: it is no name of a file')
+            raise BlobUnreadable(f'"{escaped(key)}" can\'t be {done}: it is no name of a file')
         return self._base + key
 
     def _read_error(self, error: OSError, key: str) -> BlobError:
@@ -430,7 +430,7 @@ class FolderBlobs:
 
     def _write_error(self, error: OSError, key: str) -> BlobError:
         if error.errno in _NO_WRITES:
-            return BlobStoreUnavailable(_NO_WRITES[error.errno].format(root=_legible(self._root)))
+            return BlobStoreUnavailable(_NO_WRITES[error.errno].format(root=escaped(self._root)))
         reason = f"{self.shown(key)} can't be written: {_reason(error)}"
         return BlobStoreUnavailable(reason) if _is_general(error) else BlobUnreadable(reason)
 
@@ -524,8 +524,3 @@ def _is_general(error: OSError) -> bool:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
-
-
-def _legible(path: str) -> str:
-    """On one line; bytes that aren't UTF-8 as `\\xe9`."""
-    return escaped(_NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", path))

@@ -279,8 +279,8 @@ def test_a_name_that_is_not_utf8_is_told_and_the_others_go_on(
     (Path(os.fsdecode(os.fsencode(root) + b"/d\xff/below"))).write_bytes(b"1")
     assert keys(blobs) == ["a.md", "z.md"]
     assert [error.message for error in errors(blobs)] == [
-        f"{root}/caf\\xe9.md can't be read: its name isn't UTF-8; rename it",
-        f"{root}/d\\xff can't be read: its name isn't UTF-8; rename it",
+        f"{root}/caf\\udce9.md can't be read: its name isn't UTF-8; rename it",
+        f"{root}/d\\udcff can't be read: its name isn't UTF-8; rename it",
     ]
 
 

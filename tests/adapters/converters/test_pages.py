@@ -138,4 +138,5 @@ def test_a_mail_within_a_mail_is_read_to_a_depth(convert: Convert) -> None:
     found = convert("mail.eml", message.as_bytes())
     assert found.text.count("level") == 4
     assert "innermost" not in found.text
+    assert "## Attachment: Prüfung des Vertrags \U0001f4c4" in found.text.splitlines()
     assert "nested_too_deep" in found.losses[0]

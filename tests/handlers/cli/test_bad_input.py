@@ -97,6 +97,8 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
     assert others["secret.txt"] == others["gone.txt"] == "unreadable"
     assert others["bell\\x07\\nred\\x1b[31m.txt"] == "invalid_name"
     assert others["back\\slash.txt"] == "invalid_name"
+    no_utf8 = found["not\\udcffutf8.txt"]["message"]
+    assert no_utf8 == f"{folder}/not\\udcffutf8.txt can't be read: its name isn't UTF-8; rename it"
     assert others["folder"] == others["pipe"] == "unreadable"
     assert len(others) == 9
     assert "\x1b" not in done.out
@@ -108,7 +110,7 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
     [
         (("nothere",), "no such file or folder: nothere"),
         (("in", "nul\x00"), "can't be read"),
-        (("/dev/null",), "neither a folder nor a regular file"),
+        (("/dev/null",), "/dev/null is neither a folder nor a regular file"),
         (("in", "--recipe", "reveiw.md"), "no recipe reveiw.md: neither a file nor a built-in"),
         (("in", "--poll-interval", "soon"), "--poll-interval"),
         (("in", "--poll-interval", "nan"), "no number of seconds"),
