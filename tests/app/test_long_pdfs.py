@@ -66,7 +66,7 @@ def sent(home: Home) -> list[list[dict[str, Any]]]:
         batches.append(json.loads(b"".join(content.chunks()))["requests"])
         return await real(content, betas=betas)
 
-    home.deps.api.create = create  # type: ignore[method-assign]
+    home.deps.api.create = create  # type: ignore[method-assign,assignment]
     return batches
 
 
