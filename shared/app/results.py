@@ -305,7 +305,7 @@ class Reading:
     def _key(self, path: str) -> str:
         if is_part(path):
             return answer_key(self.deps, self.batch.job, path)
-        return self.deps.output_key(self.batch.job, report_path(path, self._form.suffix))
+        return self.deps.report_place(self.batch.job, report_path(path, self._form.suffix))
 
     def _kept(self, judged: _Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
