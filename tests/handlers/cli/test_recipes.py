@@ -81,6 +81,43 @@ def test_of_a_manifest_the_first_row_is_shown(
     assert "Bob" not in content
 
 
+def test_it_says_which_document_or_part_the_request_is_for(
+    tmp_path: Path, docmill: Docmill
+) -> None:
+    head = "---\nmodel: claude-haiku-4-5\nmax_tokens: 1000\n"
+    plain, folders = tmp_path / "plain.md", tmp_path / "folders.md"
+    plain.write_text(f"{head}---\n{{{{ document.text }}}}\n")
+    folders.write_text(f"{head}documents: folder\n---\n{{{{ document.text }}}}\n")
+    acme = tmp_path / "fd" / "acme"
+    acme.mkdir(parents=True)
+    (acme / "a.md").write_text("The contract.")
+    (acme / "b.md").write_text("The annex.")
+    (tmp_path / "rows.jsonl").write_text('{"id": "r1", "text": "x"}\n')
+    (tmp_path / "long.txt").write_text("A sentence of many. " * 100_000)
+
+    def said(recipe: Path, document: Path) -> str:
+        done = docmill("recipes", "check", recipe, document)
+        assert (done.status, done.err) == (0, "")
+        return next(line for line in done.out.splitlines() if line.startswith("the request for"))
+
+    assert said(plain, acme / "a.md").startswith("the request for a.md has ")
+    assert said(plain, acme).startswith("the request for a.md has ")
+    row = "the request for r1 (line 1 of rows.jsonl) has "
+    assert said(plain, tmp_path / "rows.jsonl").startswith(row)
+    assert said(folders, acme).startswith("the request for acme has ")
+    assert re.match(
+        r"the request for part 1 of \d of long.txt has ", said(plain, tmp_path / "long.txt")
+    )
+    [whole] = docmill("recipes", "check", folders, acme, "--json").events
+    assert (whole["document"], whole["part"]) == ("acme", None)
+    content = str(whole["request"]["params"]["messages"])
+    assert "The contract." in content
+    assert "The annex." in content
+    [part] = docmill("recipes", "check", plain, tmp_path / "long.txt", "--json").events
+    assert part["document"] == "long.txt"
+    assert part["part"]["number"] == 1 < part["part"]["of"]
+
+
 @pytest.mark.parametrize(
     ("recipe", "document", "why"),
     [
