@@ -10,12 +10,14 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
+from shared.app.continuing import most_continuations
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
 from shared.app.settle import settle
 from shared.app.slices import slices
+from shared.app.twins import twins_of, with_twins
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure, released
@@ -79,6 +81,8 @@ async def collect(
         batch=batch,
         members=deps.store.members(batch.id),
         max_attempts=_max_attempts(deps, batch),
+        continuations=most_continuations(deps, batch),
+        until=until,
     )
     try:
         finished = await _read(deps, reading, until)
@@ -186,7 +190,10 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
     if missing:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
-    totals = reading.totals + Totals(failed=len(missing), unpriced=len(missing))
+    twins = len(with_twins(missing, twins_of(reading.batch, reading.members))) - len(missing)
+    totals = reading.totals + Totals(
+        failed=len(missing) + twins, twins=twins, unpriced=len(missing)
+    )
     now = deps.clock()
     batch = deps.store.swap_batch(
         after(batch, BatchEvent.COLLECTED, totals=totals, note=note, collected_at=now)
@@ -222,7 +229,7 @@ def _give_back_excluded(deps: Deps, reading: Reading) -> None:
 
 
 def _fail_missing(deps: Deps, reading: Reading, missing: list[int]) -> None:
-    for part in slices(missing):
+    for part in slices(with_twins(missing, twins_of(reading.batch, reading.members))):
         _fail_slice(deps, reading, part)
 
 

@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from msgspec.structs import replace
+
+from shared.app.continuing import kept_parts
 from shared.app.deps import Deps
 from shared.domain.document import SOURCE_CHANGED, Document, Failure
 from shared.domain.manifest import (
@@ -14,6 +17,7 @@ from shared.domain.manifest import (
     read_header,
     row_text,
 )
+from shared.domain.part import KeptPart
 from shared.domain.recipe import Recipe
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
@@ -35,10 +39,14 @@ _MOST_BYTES_PER_CHAR = 4
 
 
 class Ready(Record, frozen=True, kw_only=True):
-    """A document that was read. `digest` is of its content: the same content, the same digest."""
+    """A document that was read. `digest` is of its content: the same content, the same digest.
+
+    `part` is what there is of its report, where only the rest is to be asked for.
+    """
 
     digest: str
     input: RenderInput
+    part: KeptPart | None = None
 
 
 Read = Ready | Failure
@@ -55,12 +63,19 @@ def read_contents(
     context = model.context_window if model else _UNKNOWN_CONTEXT
     rows = _RowReader(deps.documents)
     for part in _read_ahead(documents):
+        kept = kept_parts(deps, part)
         for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
+            read: Iterator[tuple[Document, Read]]
             if is_row:
-                for document in run:
-                    yield document, _checked(rows.read(document), context)
+                read = ((each, _checked(rows.read(each), context)) for each in run)
             else:
-                yield from _read_files(deps.documents, list(run), context)
+                read = _read_files(deps.documents, list(run), context)
+            for document, content in read:
+                yield document, _with_part(content, kept.get(document.path))
+
+
+def _with_part(content: Read, part: KeptPart | None) -> Read:
+    return replace(content, part=part) if part and isinstance(content, Ready) else content
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:

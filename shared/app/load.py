@@ -84,11 +84,16 @@ def _sizes(
 ) -> Iterator[tuple[Document, int | None, int]]:
     """How many bytes the request of each has at most, and about; None where there is none."""
     largest = largest_request(recipe)
-    for is_row, run in groupby(documents, key=lambda document: document.content.row is not None):
-        if is_row or largest is None:
+    for by_content, run in groupby(documents, key=_told_by_content):
+        if by_content or largest is None:
             for document, size in request_sizes(deps, recipe, run):
                 yield document, size, size or 0
         else:
             around = largest(0)
             for document in run:
                 yield document, largest(document.content.size), around + document.content.size
+
+
+def _told_by_content(document: Document) -> bool:
+    """Whether the size of its source doesn't tell that of its request."""
+    return document.content.row is not None or document.part is not None

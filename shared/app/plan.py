@@ -5,7 +5,7 @@ from its list.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -17,6 +17,7 @@ from shared.app.groups import mark_stale, open_groups_of
 from shared.app.requests import Requests
 from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
+from shared.app.twins import Leaders, same_request
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Document, DocumentStatus, released
@@ -36,13 +37,18 @@ _UNSENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is spooled for each place: the revision of the document read, and its digest."""
+    """What is spooled for each place: the revision of the document read, and its digest.
+
+    `excluded` are the places that aren't sent: those left out, and `twins`, whose documents are
+    claimed all the same.
+    """
 
     spool: Spool
     members: list[Member] = field(default_factory=list)
     revs: "array[int]" = field(default_factory=lambda: array("Q"))
     digests: list[str] = field(default_factory=list)
     excluded: Bitmap = field(default_factory=Bitmap)
+    twins: Bitmap = field(default_factory=Bitmap)
 
     def add(self, member: Member, rev: int, digest: str, request: bytes) -> None:
         """Take the next place."""
@@ -50,6 +56,18 @@ class Plan:
         self.members.append(member)
         self.revs.append(rev)
         self.digests.append(digest)
+
+    def add_twin(self, member: Member, rev: int, digest: str) -> None:
+        """Take the next place for a document whose request is sent at another."""
+        self.twins.add(len(self.members))
+        self.excluded.add(len(self.members))
+        self.add(member, rev, digest, b"")
+
+    def led(self) -> Iterator[tuple[int, int]]:
+        """The places in `twins`, each with that of its leader."""
+        for place, member in enumerate(self.members):
+            if member.twin is not None and place in self.twins:
+                yield place, member.twin
 
     def leave_out(self, member: Member) -> None:
         """Take the next place for a document that isn't sent after all."""
@@ -76,6 +94,7 @@ async def plan_batch(
     batch_id = deps.new_batch_id()
     requests = Requests(deps, recipe)
     plan = Plan(spool=spool)
+    leaders = Leaders(recipe)
     most = deps.policy.most_requests(recipe.max_tokens)
     most_bytes = _most_bytes(deps, group.job)
     at_most = bound(recipe, deps.catalog)
@@ -94,6 +113,13 @@ async def plan_batch(
                 settled = []
             continue
         digest, request = made
+        leader = leaders.of(name, request)
+        if leader is not None:
+            member = Member(path=document.path, custom_id=name, twin=leader)
+            plan.add_twin(member, document.rev, digest)
+            if len(plan.members) >= most:
+                break
+            continue
         if plan.members and spool.size + len(request) + 1 > most_bytes:
             break
         may_cost = at_most(len(request)) or Decimal(0)
@@ -104,6 +130,7 @@ async def plan_batch(
             continue  # one that costs less may still fit
         cost += may_cost
         dearest = max(dearest, may_cost)
+        leaders.add(name, request, len(plan.members))
         plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
         if len(plan.members) >= most:
             break
@@ -122,6 +149,7 @@ async def plan_batch(
         inference_geo=recipe.inference_geo,
         status=BatchStatus.PLANNED,
         size=len(plan.members),
+        excluded=bytes(plan.excluded) if len(plan.excluded) else b"",
         cost_at_most=cost,
         one_at_most=dearest,
         planned_at=now,
@@ -142,6 +170,7 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
     plan = Plan(spool=spool)
     requests = Requests(deps, recipe)
     members = deps.store.members(batch.id)
+    led = dict.fromkeys((m.twin for m in members if m.twin is not None), b"")
     async for part in in_turns(slices(members), every=1):
         known = deps.store.documents(batch.job, [member.path for member in part])
         usable = {
@@ -149,13 +178,19 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
             for path, document in known.items()
             if document.status is DocumentStatus.WAITING or document.batch == batch.id
         }
-        _spool_part(plan, requests, part, usable)
+        _spool_part(plan, requests, part, usable, led)
     return plan
 
 
 def _spool_part(
-    plan: Plan, requests: Requests, part: Sequence[Member], usable: dict[str, Document]
+    plan: Plan,
+    requests: Requests,
+    part: Sequence[Member],
+    usable: dict[str, Document],
+    led: dict[int, bytes],
 ) -> None:
+    """Spool some places. `led` gets the digests of the requests that have twins: a twin whose
+    request is no more the same is given back, and so are those whose leader isn't sent."""
     ordered = (usable[member.path] for member in part if member.path in usable)
     deps = requests.deps
     read = read_contents(deps, ordered, requests.recipe)
@@ -171,10 +206,19 @@ def _spool_part(
             settled.append(made)
             continue
         digest, request = made
-        if document.status is DocumentStatus.IN_BATCH and digest != document.claimed_digest:
+        in_batch = document.status is DocumentStatus.IN_BATCH
+        asked = same_request(member.custom_id, request) if led else b""
+        is_another = in_batch and digest != document.claimed_digest
+        if is_another or (member.twin is not None and led[member.twin] != asked):
             plan.leave_out(member)
-            settled.append(released(document, now=deps.clock()))
+            if in_batch:
+                settled.append(released(document, now=deps.clock()))
             continue
+        if member.twin is not None:
+            plan.add_twin(member, document.rev, digest)
+            continue
+        if len(plan.members) in led:
+            led[len(plan.members)] = asked
         plan.add(member, document.rev, digest, request)
     _settle_early(deps, settled)
 

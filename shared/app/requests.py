@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from shared.app.contents import Read, read_contents
+from shared.app.continuing import why_not
 from shared.app.deps import Deps
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
@@ -19,6 +20,7 @@ from shared.domain.document import (
 )
 from shared.domain.estimate import bound
 from shared.domain.ids import CustomId, custom_id
+from shared.domain.part import continuation
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
 
@@ -40,8 +42,11 @@ class Requests:
         now = self.deps.clock()
         if isinstance(content, Failure):
             return failed(document, content, now=now)
+        part = document.part if document.part and document.part.digest == content.digest else None
+        if part and (failure := why_not(document, content.part, self.recipe.fingerprint)):
+            return failed(document, failure, now=now)
         waits = document.status is DocumentStatus.WAITING
-        if waits and content.digest == document.reported_digest:
+        if waits and part is None and content.digest == document.reported_digest:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
             return report_lost(document, now=now) if lost else unchanged(document)
@@ -51,7 +56,10 @@ class Requests:
             prompt = self._renderer.render(content.input)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
-        request = _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+        params = request_params(self.recipe, prompt)
+        if part and content.part:
+            params = continuation(params, content.part.text)
+        request = _ENCODE({"custom_id": name, "params": params})
         most = self.deps.policy.max_batch_bytes - FRAME_BYTES
         if len(request) > most:
             message = (

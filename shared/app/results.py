@@ -5,14 +5,20 @@ crash in between only writes them again.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
+from shared.app.continuing import go_on, was_continued
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
+from shared.app.judged import Judged, more_of
 from shared.app.report_places import keep
+from shared.app.twins import twins_of, with_twins
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -21,11 +27,12 @@ from shared.domain.document import (
     Document,
     DocumentStatus,
     Failure,
+    continued,
     failed,
     released,
     reported,
 )
-from shared.domain.ids import place_of
+from shared.domain.ids import CustomId, place_of
 from shared.domain.names import report_path
 from shared.domain.outcome import (
     Fail,
@@ -37,6 +44,7 @@ from shared.domain.outcome import (
     decode,
     judge,
 )
+from shared.domain.part import Part
 from shared.domain.record import Record
 from shared.domain.report import render_report
 from shared.domain.totals import Totals
@@ -45,31 +53,24 @@ from shared.ports.blobs import BlobUnreadable
 _FLUSH_LINES = 250
 _FLUSH_BYTES = 2 << 20
 _TRIED_AGAIN = frozenset({"errored", "expired"})
-_STEPS = {Report: "documents_reported", Retry: "documents_retried"}
+_STEPS = {
+    Report: "documents_reported",
+    Retry: "documents_retried",
+    Part: "documents_continued",
+}
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):
     """How far an earlier reading came: bitmaps of the places whose documents need no more, and of
-    those among them whose report could not be written."""
+    those among them whose report could not be written, and is to be continued."""
 
     settled: bytes = b""
     unwritten: bytes = b""
+    continued: bytes = b""
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Checkpoint).decode
-
-
-@dataclass(slots=True, kw_only=True)
-class _Judged:
-    """A line with what it means. `document` is to be settled; None when it is already."""
-
-    place: int
-    line: ResultLine
-    document: Document | None
-    outcome: Outcome
-    cost: Decimal | None = None
-    without_batches: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,13 +79,16 @@ class Reading:
 
     `seen` are the places a line was read for. `totals`, `kinds` (lines by type of result) and
     `strange` (lines that can't be matched) are of this reading alone. `hold` is what a person has
-    to mend before rows that failed for want of credit are tried again.
+    to mend before rows that failed for want of credit are tried again. `continuations` is how often
+    a report may be continued. Past `until` no more twins are taken: the next reading does.
     """
 
     deps: Deps
     batch: Batch
     members: list[Member]
     max_attempts: int
+    continuations: int = 0
+    until: datetime | None = None
     seen: Bitmap = field(default_factory=Bitmap)
     kinds: Counter[str] = field(default_factory=Counter)
     strange: int = 0
@@ -92,6 +96,8 @@ class Reading:
     hold: str | None = None
     _settled: Bitmap = field(init=False)
     _unwritten: Bitmap = field(init=False)
+    _continued: Bitmap = field(init=False)
+    _twins: Mapping[int, Sequence[int]] = field(init=False)
     _pending: list[tuple[int, ResultLine]] = field(default_factory=list)
     _pending_bytes: int = 0
 
@@ -100,6 +106,8 @@ class Reading:
         before = _decode(data) if data else Checkpoint()
         self._settled = Bitmap(before.settled)
         self._unwritten = Bitmap(before.unwritten)
+        self._continued = Bitmap(before.continued)
+        self._twins = twins_of(self.batch, self.members)
 
     def take(self, data: bytes) -> None:
         """Take one line; what it leads to is done by the flush that comes of itself now and then.
@@ -119,15 +127,22 @@ class Reading:
             return
         self.seen.add(place)
         self.kinds[line.result.type] += 1
-        self._pending.append((place, line))
-        self._pending_bytes += len(data)
-        if len(self._pending) >= _FLUSH_LINES or self._pending_bytes >= _FLUSH_BYTES:
-            self.flush()
+        for each in with_twins([place], self._twins):
+            if each != place and self._is_late():
+                break
+            self._pending.append((each, line))
+            self._pending_bytes += len(data)
+            if len(self._pending) >= _FLUSH_LINES or self._pending_bytes >= _FLUSH_BYTES:
+                self.flush()
+
+    def _is_late(self) -> bool:
+        return self.until is not None and self.deps.clock() >= self.until
 
     def flush(self) -> None:
         """Write the reports of the lines taken, settle their documents, then say how far."""
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         judged = self._judge(pending)
+        go_on(self.deps, self.batch, self.members, judged.values(), most=self.continuations)
         for path, message in self._write(judged).items():
             judged[path] = self._not_written(judged[path], message)
         for each in judged.values():
@@ -136,13 +151,19 @@ class Reading:
         settle_documents(
             self.deps,
             self.batch,
-            {path: each.outcome for path, each in due.items()},
+            {path: each.part or each.outcome for path, each in due.items()},
             {path: each.document for path, each in due.items() if each.document is not None},
         )
         for each in judged.values():
             self._settled.add(each.place)
+            if each.is_continued:
+                self._continued.add(each.place)
         if due:
-            reached = Checkpoint(settled=bytes(self._settled), unwritten=bytes(self._unwritten))
+            reached = Checkpoint(
+                settled=bytes(self._settled),
+                unwritten=bytes(self._unwritten),
+                continued=bytes(self._continued),
+            )
             self.deps.store.save_checkpoint(self.batch.id, _encode(reached))
 
     def missing(self) -> list[int]:
@@ -172,31 +193,35 @@ class Reading:
             return None
         return found[0] if self.members[found[0]].custom_id == custom_id else None
 
-    def _judge(self, pending: list[tuple[int, ResultLine]]) -> dict[str, _Judged]:
+    def _judge(self, pending: list[tuple[int, ResultLine]]) -> dict[str, Judged]:
         asked = [
             self.members[place].path
             for place, line in pending
             if place not in self._settled or line.result.type in _TRIED_AGAIN
         ]
         known = self.deps.store.documents(self.batch.job, asked) if asked else {}
-        judged: dict[str, _Judged] = {}
+        judged: dict[str, Judged] = {}
         for place, line in pending:
             path = self.members[place].path
             document = known.get(path)
+            is_continued = False
             if place in self._settled or document is None or document.batch != self.batch.id:
                 outcome = self._judge_again(place, line, document)
+                is_continued = self._was_continued(place, outcome, document)
                 document = None
             else:
                 outcome = judge(line, attempts=document.attempts, max_attempts=self.max_attempts)
                 if isinstance(outcome, Retry) and outcome.hold:
                     self.hold = outcome.hold
             judged[path] = self._priced(place, line, document, outcome)
+            judged[path].is_continued = is_continued
         return judged
 
     def _judge_again(self, place: int, line: ResultLine, document: Document | None) -> Outcome:
         """What was made of a line that was settled before: its failure, if any, names the line."""
         failure = document.failure if document is not None else None
-        ended_here = failure is not None and failure.custom_id == line.custom_id
+        names = (line.custom_id, self.members[place].custom_id)
+        ended_here = failure is not None and failure.custom_id in names
         tries = 1 if ended_here else self.max_attempts + 1
         outcome = judge(line, attempts=0, max_attempts=tries)
         if isinstance(outcome, Report) and (
@@ -207,35 +232,52 @@ class Reading:
             return _unwritten(outcome, failure or Failure(type=REPORT_NOT_WRITTEN, message=""))
         return outcome
 
+    def _was_continued(self, place: int, outcome: Outcome, document: Document | None) -> bool:
+        if place in self._settled:
+            return place in self._continued
+        custom_id = self.members[place].custom_id
+        return was_continued(self.deps, document, outcome, custom_id)
+
     def _priced(
         self, place: int, line: ResultLine, document: Document | None, outcome: Outcome
-    ) -> _Judged:
+    ) -> Judged:
         catalog = self.deps.catalog
+        is_twin = self.members[place].twin is not None
+        if is_twin and not isinstance(outcome, Retry):
+            outcome = replace(outcome, usage=Usage(), uncounted=False)
+        usage = _usage(outcome)
         without = catalog.cost(
             catalog.find(self.batch.model),
-            _usage(outcome),
+            usage,
             batch=False,
             inference_geo=self.batch.inference_geo,
         )
-        return _Judged(
+        if is_twin:
+            without = Decimal(0)
+        cost = None if without is None else without * catalog.batch_discount
+        return Judged(
             place=place,
             line=line,
             document=document,
             outcome=outcome,
-            cost=None if without is None else without * catalog.batch_discount,
+            usage=usage,
+            is_twin=is_twin,
+            cost=cost,
             without_batches=without,
+            whole_cost=cost,
         )
 
-    def _write(self, judged: dict[str, _Judged]) -> dict[str, str]:
+    def _write(self, judged: dict[str, Judged]) -> dict[str, str]:
         """Write the reports; the answer says why for each that can't lie where it belongs."""
         reports = {
             path: render_report(
                 each.outcome,
                 document=path,
-                custom_id=self.members[each.place].custom_id,
+                custom_id=CustomId(each.line.custom_id),
                 batch=self.batch,
                 correlation_id=each.document.correlation_id,
-                cost=each.cost,
+                cost=each.whole_cost,
+                more=more_of(each, self.members),
             )
             for path, each in judged.items()
             if isinstance(each.outcome, Report) and each.document is not None
@@ -253,7 +295,7 @@ class Reading:
             return refused
         return {}
 
-    def _kept(self, judged: _Judged, report: bytes, message: str) -> str:
+    def _kept(self, judged: Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
         custom_id = self.members[judged.place].custom_id
         where = keep(self.deps, self.batch.job, custom_id, report)
@@ -264,11 +306,12 @@ class Reading:
             "once nothing is in the way"
         )
 
-    def _not_written(self, judged: _Judged, message: str) -> _Judged:
+    def _not_written(self, judged: Judged, message: str) -> Judged:
         """The answer came, and was paid for, but its report can't lie where it belongs."""
         if judged.document is None or not isinstance(judged.outcome, Report):
             raise AssertionError("only reports of documents to be settled are written")
         self._unwritten.add(judged.place)
+        judged.part, judged.is_continued = None, False
         failure = Failure(
             type=REPORT_NOT_WRITTEN,
             message=message,
@@ -279,14 +322,16 @@ class Reading:
         judged.outcome = _unwritten(judged.outcome, failure)
         return judged
 
-    def _count(self, judged: _Judged) -> None:
-        outcome = judged.outcome
-        usage = _usage(outcome)
+    def _count(self, judged: Judged) -> None:
+        outcome, usage = judged.outcome, judged.usage
+        ended = isinstance(outcome, Report) and not judged.is_continued
         self.totals += Totals(
-            reported=isinstance(outcome, Report),
-            truncated=isinstance(outcome, Report) and outcome.truncated,
+            reported=ended,
+            truncated=ended and isinstance(outcome, Report) and outcome.truncated,
             failed=isinstance(outcome, Fail),
             retried=isinstance(outcome, Retry),
+            continued=judged.is_continued,
+            twins=judged.is_twin,
             usage=usage,
             cost=judged.cost or Decimal(0),
             cost_without_batches=judged.without_batches or Decimal(0),
@@ -296,7 +341,7 @@ class Reading:
 
 
 def settle_documents(
-    deps: Deps, batch: Batch, outcomes: dict[str, Outcome], known: dict[str, Document]
+    deps: Deps, batch: Batch, outcomes: Mapping[str, Outcome | Part], known: dict[str, Document]
 ) -> None:
     """Compare-and-set each document that the batch holds to its end, as `known` shows it.
 
@@ -319,16 +364,18 @@ def settle_documents(
         known = deps.store.documents(batch.job, todo) if todo else {}
 
 
-def _settled(deps: Deps, document: Document, outcome: Outcome) -> Document:
+def _settled(deps: Deps, document: Document, outcome: Outcome | Part) -> Document:
     now = deps.clock()
     match outcome:
+        case Part():
+            return continued(document, outcome, now=now)
         case Report():
             return reported(document, now=now)
         case Retry(attempts=attempts):
             return released(document, now=now, attempts=attempts)
         case Fail(failure=failure):
             deps.emit(
-                "document_failed",
+                "document_failed" if document.part is None else "continuation_failed",
                 document=document.path,
                 correlation_id=document.correlation_id,
                 type=failure.type,

@@ -244,7 +244,8 @@ async def _intended(deps: Deps, batch: Batch, plan: Plan) -> tuple[Batch, Spoole
     except Unavailable as error:
         put_off(deps, batch, error, BatchEvent.TAKEN)
         return None
-    excluded = await claim(deps, batch, plan)
+    claimed = await claim(deps, batch, plan)
+    excluded, twins = claimed.excluded, claimed.twins
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
         return None
@@ -255,6 +256,7 @@ async def _intended(deps: Deps, batch: Batch, plan: Plan) -> tuple[Batch, Spoole
             batch,
             BatchEvent.INTENDED,
             excluded=bytes(excluded) if len(excluded) else b"",
+            twins=bytes(twins) if len(twins) else b"",
             body_size=body.length,
             intent_at=now,
             next_at=now + deps.policy.lease,

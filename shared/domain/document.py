@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correlation_id
+from shared.domain.part import Part
 from shared.domain.record import Record
 
 
@@ -117,8 +118,9 @@ class Sighting(Record, frozen=True, kw_only=True):
 class Document(Record, frozen=True, kw_only=True):
     """What gets one report: a file, or one row of a manifest.
 
-    `path` is its identity within the job and names its report. `since` is when this version
-    began to wait. `rev` is the store's: the revision read, 0 when never stored.
+    `path` is its identity within the job and names its report. `since` is when this version began
+    to wait. `part` is of a report that is there, cut short, and is to be continued. `rev` is the
+    store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -133,6 +135,7 @@ class Document(Record, frozen=True, kw_only=True):
     claimed_digest: str | None = None
     reported_digest: str | None = None
     failure: Failure | None = None
+    part: Part | None = None
     rev: int = 0
 
     @property
@@ -188,6 +191,7 @@ def _taken_up(document: Document, sighting: Sighting, *, now: datetime) -> Docum
         since=now,
         attempts=0,
         failure=sighting.failure,
+        part=None,
     )
 
 
@@ -207,11 +211,13 @@ def _seen_again(document: Document, sighting: Sighting, *, now: datetime) -> Doc
 
 def claimed(document: Document, batch: BatchId, *, digest: str) -> Document:
     """In the batch from now on. `digest` is of the content that was read for the request."""
+    goes_on = document.part is not None and document.part.digest == digest
     return replace(
         document,
         status=_after(document, DocumentEvent.CLAIMED),
         batch=batch,
         claimed_digest=digest,
+        part=document.part if goes_on else None,
     )
 
 
@@ -229,13 +235,42 @@ def reported(document: Document, *, now: datetime) -> Document:
         claimed_digest=None,
         reported_digest=document.claimed_digest,
         failure=None,
+        part=None,
+    )
+    return _take_up_newer(after, now=now)
+
+
+def continued(document: Document, part: Part, *, now: datetime) -> Document:
+    """Its report is written as far as it goes, and waits for the rest, unless a newer version
+    does."""
+    if document.newer is not None:
+        return reported(document, now=now)
+    return replace(released(document, now=now, attempts=0), part=part)
+
+
+def _cut_short(document: Document, part: Part, *, now: datetime) -> Document:
+    """Its report stays as it is, without the rest: an answer that was paid for is no failure."""
+    waits = document.status is DocumentStatus.WAITING
+    event = DocumentEvent.UNCHANGED if waits else DocumentEvent.SUCCEEDED
+    after = replace(
+        document,
+        status=_after(document, event),
+        batch=None,
+        claimed_digest=None,
+        reported_digest=part.digest,
+        attempts=0,
+        failure=None,
+        part=None,
     )
     return _take_up_newer(after, now=now)
 
 
 def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
-    """It ends without a report, unless a newer version waits."""
+    """It ends without a report, unless a newer version waits; or with one that is there already
+    and only lacks the rest."""
     kept = failure.type == REPORT_NOT_WRITTEN
+    if document.part is not None and not kept:
+        return _cut_short(document, document.part, now=now)
     after = replace(
         document,
         status=_after(document, DocumentEvent.FAILED),
@@ -243,6 +278,7 @@ def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
         claimed_digest=document.claimed_digest if kept else None,
         attempts=failure.attempts,
         failure=failure,
+        part=None,
     )
     return _take_up_newer(after, now=now)
 
@@ -290,9 +326,13 @@ def source_gone(document: Document) -> Document | None:
     What its report was made from stays known, so that the same content isn't paid for again when
     it comes back.
     """
-    if document.reported_digest is None:
+    if document.part is not None:
+        document = _cut_short(document, document.part, now=document.since)
+    elif document.reported_digest is None:
         return None
-    return replace(unchanged(document), content=replace(document.content, etag=""), newer=None)
+    else:
+        document = unchanged(document)
+    return replace(document, content=replace(document.content, etag=""), newer=None)
 
 
 def _take_up_newer(document: Document, *, now: datetime) -> Document:

@@ -17,6 +17,7 @@ from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.catalog import Catalog, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
+from shared.domain.recipe_requests import REQUEST_KEYS, continuations_of
 from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
@@ -39,6 +40,7 @@ KEYS = (
     "max_cost",
     "description",
     "params",
+    *REQUEST_KEYS,
 )
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
@@ -74,8 +76,9 @@ class Recipe:
     """A recipe that is known to be usable.
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
-    that the template can't do without. `template_line` is the line of the file that it begins on,
-    `guard` what renders it where it isn't plain.
+    that the template can't do without, `continuations` how often an answer that was cut off is
+    asked to go on. `template_line` is the line of the file that it begins on, `guard` what renders
+    it where it isn't plain.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    continuations: int = 0
     guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -165,6 +169,7 @@ def parse_recipe(
         template=source,
         template_line=line,
         needs_columns=template.needed_columns,
+        continuations=continuations_of(head),
         guard=guard,
     )
     try:

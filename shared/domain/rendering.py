@@ -4,6 +4,8 @@ Whatever came from the document stands between tags it can't close, and the syst
 what those tags mean. The same recipe and document always give the same bytes.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -12,7 +14,13 @@ import msgspec
 from shared.domain.names import MAX_PATH_BYTES
 from shared.domain.recipe import Recipe
 from shared.domain.record import Record
-from shared.domain.template import NONCE_CHARACTERS, OWN_NAMES, PromptError, PromptTemplate
+from shared.domain.template import (
+    DOCUMENT_FIELDS,
+    NONCE_CHARACTERS,
+    OWN_NAMES,
+    PromptError,
+    PromptTemplate,
+)
 from shared.domain.template_tags import bare_prints
 
 # Constant, and last: a recipe's own words come first, and nothing of a document is in it.
@@ -79,7 +87,7 @@ class Renderer:
             "path": document.path,
         }
         try:
-            prompt = self._template.render(values, salt=document.digest.encode())
+            prompt = self._template.render(values, salt=self._salt(document).encode())
         except PromptError as fault:
             line = None if fault.line is None else self._recipe.template_line + fault.line - 1
             where = self._recipe.name if line is None else f"{self._recipe.name}:{line}"
@@ -87,6 +95,17 @@ class Renderer:
         if not prompt.strip():
             raise RenderError(f"{self._recipe.name}: the prompt comes out empty")
         return prompt
+
+    def _salt(self, document: RenderInput) -> str:
+        """A digest of what gets into the prompt: rows that differ in other columns only, as in
+        their ids, make the same prompt."""
+        seen = None if document.columns is None else self._template.seen_of(document.columns)
+        if seen is None:
+            return document.digest
+        fields = self._template.document_fields
+        own = {name: getattr(document, name) for name in sorted(fields & set(DOCUMENT_FIELDS))}
+        text = json.dumps([seen, own], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def system_prompt(recipe: Recipe) -> str:

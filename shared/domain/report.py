@@ -1,6 +1,7 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -25,9 +26,11 @@ output_tokens: %d
 cost_usd: %b
 stop_reason: %b
 truncated: %b
----
+%b---
 
 """
+
+_NOTHING: Final[Mapping[str, object]] = {}
 
 REPORT_BEGINS: Final = b"---\ndocument: "
 """By which a report of docmill's is told from a file of somebody else's."""
@@ -47,11 +50,12 @@ def render_report(
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
+    more: Mapping[str, object] = _NOTHING,
 ) -> bytes:
     """A report as a file: YAML front matter, then the model's text as it came.
 
     Values are written as JSON, which is YAML too but for some characters, which are escaped: no
-    name and no word of the provider's can end the header.
+    name and no word of the provider's can end the header. `more` are lines that few reports have.
     """
     usage = report.usage
     header = _HEADER % (
@@ -67,6 +71,7 @@ def render_report(
         _yaml("unknown" if cost is None else plain(cost)),
         _yaml(report.stop_reason),
         _yaml(report.truncated),
+        b"".join(b"%b: %b\n" % (key.encode(), _yaml(value)) for key, value in more.items()),
     )
     text = report.text.encode("utf-8", "replace")
     return header + text + (b"" if text.endswith(b"\n") else b"\n")

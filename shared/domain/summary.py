@@ -146,6 +146,8 @@ def _totals(totals: Totals) -> dict[str, object]:
             "truncated": totals.truncated,
             "failed": totals.failed,
             "retried": totals.retried,
+            "continued": totals.continued,
+            "twins": totals.twins,
             "unpriced": totals.unpriced,
         },
         "tokens": {

@@ -12,13 +12,17 @@ class Totals(Record, frozen=True, kw_only=True):
     `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
     price; both leave out the `unpriced` requests: their model has no known price, or what they used
     isn't known, as their result is lost, strange, or without a count of tokens.
-    `retried` requests are waiting again.
+    `retried` requests are waiting again, and so are `continued` ones, for the rest of a report that
+    was cut short. `twins` counts the outcomes, of any kind, that came of another document's request
+    as theirs would have been the same: nothing was paid for them.
     """
 
     reported: int = 0
     truncated: int = 0
     failed: int = 0
     retried: int = 0
+    continued: int = 0
+    twins: int = 0
     unpriced: int = 0
     usage: Usage = Usage()
     cost: Decimal = Decimal(0)
@@ -30,6 +34,8 @@ class Totals(Record, frozen=True, kw_only=True):
             truncated=self.truncated + other.truncated,
             failed=self.failed + other.failed,
             retried=self.retried + other.retried,
+            continued=self.continued + other.continued,
+            twins=self.twins + other.twins,
             unpriced=self.unpriced + other.unpriced,
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
@@ -38,13 +44,19 @@ class Totals(Record, frozen=True, kw_only=True):
 
     @property
     def outcomes(self) -> int:
+        """How many documents' outcomes it is of."""
+        return self.reported + self.failed + self.retried + self.continued
+
+    @property
+    def answers(self) -> int:
         """How many results it is of."""
-        return self.reported + self.failed + self.retried
+        return self.outcomes - self.twins
 
     @property
     def report_tokens(self) -> int | None:
         """How long its answers got in the mean, for each report; None before there is one."""
-        return self.usage.output_tokens // self.reported if self.reported else None
+        made = max(self.reported - self.twins, 1)
+        return self.usage.output_tokens // made if self.reported else None
 
     @property
     def saved(self) -> Decimal:

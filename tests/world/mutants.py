@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app import reconcile, requests, results, room, submit
+from shared.app.claims import Claimed
 from shared.app.deps import Deps
+from shared.app.plan import Plan
 from shared.domain import document as documents
 from shared.domain import spend
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
@@ -164,7 +166,11 @@ def no_lease(patch: pytest.MonkeyPatch) -> None:
 
 def claims_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     """A document is sent though another batch claimed it meanwhile."""
-    patch.setattr(submit, "claim", lambda _deps, _batch, plan: Bitmap(bytes(plan.excluded)))
+
+    async def claim(_deps: Deps, _batch: Batch, plan: Plan) -> Claimed:
+        return Claimed(excluded=Bitmap(bytes(plan.excluded)), twins=Bitmap(bytes(plan.twins)))
+
+    patch.setattr(submit, "claim", claim)
 
 
 def no_limit(patch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,16 @@ _MOST_HEADINGS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour)."""
+    """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour).
+
+    `said` is how much of the answer stands in it, in characters, where it asks to go on.
+    """
 
     tokens: int
     cached: int
     hour: bool
     headings: tuple[str, ...]
+    said: int = 0
 
 
 def read_prompt(params: dict[str, Any]) -> Prompt:
@@ -40,6 +44,19 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
         cached=cached // BYTES_PER_TOKEN,
         hour=hour,
         headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
+        said=_said(params.get("messages")),
+    )
+
+
+def _said(messages: object) -> int:
+    """The length of what the assistant said before the last message."""
+    found = messages if isinstance(messages, list) else []
+    return sum(
+        len(one["content"])
+        for one in found[:-1]
+        if isinstance(one, dict)
+        and one.get("role") == "assistant"
+        and isinstance(one.get("content"), str)
     )
 
 

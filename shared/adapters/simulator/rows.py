@@ -40,6 +40,7 @@ class Row:
 
     `ending` is decided when the batch is created, `moment` is the share of the batch's duration
     after which it is reached. `input_tokens` leaves out what is written to or read from the cache.
+    `said` is how many characters of the answer an earlier request got already.
     """
 
     custom_id: str
@@ -54,6 +55,7 @@ class Row:
     cache_read: int = 0
     cache_hour: bool = False
     refusal_category: str | None = None
+    said: int = 0
 
 
 def share(seed: int, *parts: str) -> float:
@@ -94,6 +96,7 @@ def plan_row(  # noqa: PLR0917 - in the order they are decided in
         cache_read=prompt.cached if hit else 0,
         cache_hour=prompt.hour,
         refusal_category=faults.refusal_category if ending is Ending.REFUSAL else None,
+        said=prompt.said,
     )
 
 
@@ -134,10 +137,12 @@ def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> by
 
 def _message(row: Row, ending: Ending, seed: int, output_bytes: int) -> dict[str, Any]:
     refused = ending is Ending.REFUSAL
-    text = "" if refused else _text(row, output_bytes)
+    text = "" if refused else _text(row, output_bytes)[row.said :] or "\n(The end.)\n"
     tokens = min(len(text) // BYTES_PER_TOKEN, row.max_tokens)
     if ending is Ending.MAX_TOKENS:
-        text, tokens = text[: row.max_tokens * BYTES_PER_TOKEN], row.max_tokens
+        # Whatever was said by then: there is always more to say.
+        most = min(row.max_tokens * BYTES_PER_TOKEN, -(-len(text) // 2))
+        text, tokens = text[:most], row.max_tokens
     return {
         "id": f"msg_{_identity(row, seed)}",
         "type": "message",

@@ -1,0 +1,212 @@
+"""Continuing reports that stopped at `max_tokens`: what there is of one is kept, and joined later.
+
+The text so far is kept, and the report written as far as it goes, before the document is let go to
+wait for the rest. So whatever comes in between, the answer that was paid for has its report.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+import msgspec
+from msgspec.structs import replace
+
+from shared.app.deps import Deps, NoRecipe
+from shared.app.judged import Judged, leader_of
+from shared.app.report_places import report_key
+from shared.domain.batch import Batch, Member
+from shared.domain.document import Document, Failure
+from shared.domain.ids import CustomId, JobName
+from shared.domain.outcome import Fail, Outcome, Report, StopReason
+from shared.domain.part import KeptPart, Part, join
+from shared.domain.report import render_report
+from shared.ports.blobs import BlobError, BlobStoreUnavailable, BlobUnreadable
+
+PARTS = ".docmill/parts"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(KeptPart).decode
+
+
+def part_key(deps: Deps, job: JobName, custom_id: CustomId) -> str:
+    """Where the text is kept that a request was answered."""
+    return deps.output_key(job, f"{PARTS}/{custom_id}.json")
+
+
+def keep_parts(deps: Deps, job: JobName, parts: Mapping[CustomId, KeptPart]) -> bool:
+    """Keep them; False when that can't be done there. Raises BlobStoreUnavailable."""
+    items = [(part_key(deps, job, custom_id), _encode(part)) for custom_id, part in parts.items()]
+    try:
+        deps.reports.write_many(items)
+    except BlobUnreadable:
+        return False
+    return True
+
+
+def kept_parts(deps: Deps, documents: Iterable[Document]) -> dict[str, KeptPart]:
+    """What is kept for those of the documents whose report is to be continued, by path; what
+    somebody removed or changed is missing. Raises BlobStoreUnavailable."""
+    named = {each: each.part.custom_id for each in documents if each.part is not None}
+    keys = [part_key(deps, document.job, custom_id) for document, custom_id in named.items()]
+    found: dict[str, KeptPart] = {}
+    for document, data in zip(named, deps.reports.read_many(keys) if keys else (), strict=True):
+        if isinstance(data, BlobStoreUnavailable):
+            raise data
+        if not isinstance(data, BlobError):
+            try:
+                found[document.path] = _decode(data)
+            except msgspec.DecodeError:
+                continue
+    return found
+
+
+def most_continuations(deps: Deps, batch: Batch) -> int:
+    """How often a report of this batch may be continued: only the same recipe can do that."""
+    try:
+        recipe = deps.recipe(batch.job)
+    except NoRecipe:
+        return 0
+    return recipe.continuations if recipe.fingerprint == batch.fingerprint else 0
+
+
+def why_not(document: Document, kept: KeptPart | None, fingerprint: str) -> Failure | None:
+    """Why a document that waits for the rest of its report isn't sent for it."""
+    if document.part is None:
+        return None
+    if kept is None:
+        why = "the text so far was removed from the output, so its report stays as it is"
+        return Failure(type="part_missing", message=why)
+    if kept.fingerprint != fingerprint:
+        why = "the recipe changed before the rest was asked for, so its report stays as it is"
+        return Failure(type="recipe_changed", message=why)
+    return None
+
+
+def go_on(
+    deps: Deps, batch: Batch, members: Sequence[Member], lines: Iterable[Judged], *, most: int
+) -> None:
+    """Join what there was of each report and what came now, and keep it where there is to be more:
+    `most` times at most. Raises BlobStoreUnavailable.
+
+    What is kept is so before the document lets go of its batch, and the same line gives the same
+    bytes.
+    """
+    due = [each for each in lines if each.document is not None]
+    before = kept_parts(deps, (each.document for each in due if each.document is not None))
+    parts: dict[CustomId, KeptPart] = {}
+    for each in due:
+        document = each.document
+        if document is None:
+            continue
+        each.kept = before.get(document.path)
+        if document.part is not None and isinstance(each.outcome, Report):
+            _join(each, each.outcome)
+        if document.part is not None and isinstance(each.outcome, Fail):
+            _tell_why(deps, batch, each, document, each.outcome.failure)
+        if isinstance(each.outcome, Report) and _goes_on(document, each.outcome, most):
+            custom_id = members[each.place].custom_id
+            each.part = _part(document, custom_id)
+            parts[custom_id] = _kept(batch, each, each.outcome, leader_of(each.place, members))
+    can_go_on = not parts or keep_parts(deps, batch.job, parts)
+    for each in due:
+        if not can_go_on:
+            each.part = None
+        each.is_continued = each.part is not None
+
+
+def was_continued(
+    deps: Deps, document: Document | None, outcome: Outcome, custom_id: CustomId
+) -> bool:
+    """Whether it was decided before, by somebody who died then, that a report is to go on.
+    Raises BlobStoreUnavailable."""
+    if document is None or not isinstance(outcome, Report):
+        return False
+    if outcome.stop_reason != StopReason.MAX_TOKENS:
+        return False
+    return deps.reports.exists(part_key(deps, document.job, custom_id))
+
+
+def _goes_on(document: Document, outcome: Report, most: int) -> bool:
+    made = 0 if document.part is None else document.part.count
+    stopped = outcome.stop_reason == StopReason.MAX_TOKENS
+    return stopped and made < most and document.newer is None
+
+
+def _join(judged: Judged, outcome: Report) -> None:
+    kept = judged.kept
+    if kept is None:
+        judged.outcome = _without_its_beginning(judged, outcome)
+        return
+    text, usage = join(kept.text, outcome.text), kept.usage + outcome.usage
+    judged.outcome = replace(outcome, text=text, usage=usage)
+    known = kept.cost is not None and judged.cost is not None
+    judged.whole_cost = kept.cost + judged.cost if known else None  # type: ignore[operator]
+
+
+def _without_its_beginning(judged: Judged, outcome: Report) -> Fail:
+    why = "the text so far was removed from the output, and the rest alone is no report"
+    return Fail(
+        failure=Failure(
+            type="part_missing", message=why, custom_id=CustomId(judged.line.custom_id)
+        ),
+        model=outcome.model,
+        usage=outcome.usage,
+        uncounted=outcome.uncounted,
+    )
+
+
+def _tell_why(
+    deps: Deps, batch: Batch, judged: Judged, document: Document, failure: Failure
+) -> None:
+    """Say in the report that is there why it stays without the rest."""
+    kept, part = judged.kept, document.part
+    if kept is None or part is None:
+        return
+    known = kept.cost is not None and judged.cost is not None
+    report = render_report(
+        Report(
+            text=kept.text,
+            model=kept.model,
+            stop_reason=kept.stop_reason,
+            truncated=True,
+            usage=kept.usage + judged.usage,
+        ),
+        document=document.path,
+        custom_id=kept.custom_id,
+        batch=replace(batch, provider_id=kept.provider_id),
+        correlation_id=document.correlation_id,
+        cost=kept.cost + judged.cost if known else None,  # type: ignore[operator]
+        more=_more_of(kept, part, failure),
+    )
+    with suppress(BlobUnreadable):  # it stays as it is
+        deps.reports.write_many([(report_key(deps, document), report)])
+
+
+def _more_of(kept: KeptPart, part: Part, failure: Failure) -> dict[str, object]:
+    more: dict[str, object] = {}
+    if kept.same_request_as is not None:
+        more["same_request_as"] = kept.same_request_as
+    if part.count > 1:
+        more["continued"] = part.count - 1
+    return {**more, "not_continued": f"{failure.type}: {failure.message}"}
+
+
+def _part(document: Document, custom_id: CustomId) -> Part:
+    return Part(
+        custom_id=custom_id,
+        digest=document.claimed_digest or "",
+        count=1 if document.part is None else document.part.count + 1,
+    )
+
+
+def _kept(batch: Batch, judged: Judged, outcome: Report, leader: str | None) -> KeptPart:
+    return KeptPart(
+        custom_id=CustomId(judged.line.custom_id),
+        text=outcome.text,
+        model=outcome.model,
+        stop_reason=outcome.stop_reason,
+        usage=outcome.usage,
+        cost=judged.whole_cost,
+        fingerprint=batch.fingerprint,
+        provider_id=batch.provider_id,
+        same_request_as=leader,
+    )

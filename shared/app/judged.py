@@ -1,0 +1,51 @@
+"""A line of a batch's results, and what it means for one of the documents it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shared.domain.batch import Member
+from shared.domain.catalog import Usage
+from shared.domain.document import Document
+from shared.domain.outcome import Outcome, ResultLine
+from shared.domain.part import KeptPart, Part
+
+
+@dataclass(slots=True, kw_only=True)
+class Judged:
+    """A line with what it means for a place. `document` is to be settled; None when it is already.
+
+    `usage` and its costs are what this line is billed, `outcome` and `whole_cost` are of the report
+    in all its parts. `kept` is what there was of it before; `part` what there is now, where the
+    rest is to be asked for. `is_continued` says so of what is settled already, too.
+    """
+
+    place: int
+    line: ResultLine
+    document: Document | None
+    outcome: Outcome
+    usage: Usage
+    is_twin: bool
+    cost: Decimal | None
+    without_batches: Decimal | None
+    whole_cost: Decimal | None
+    kept: KeptPart | None = None
+    part: Part | None = None
+    is_continued: bool = False
+
+
+def leader_of(place: int, members: Sequence[Member]) -> str | None:
+    """The document whose request was sent for the one at this place; None when its own was."""
+    leader = members[place].twin
+    return None if leader is None else members[leader].path
+
+
+def more_of(judged: Judged, members: Sequence[Member]) -> dict[str, object]:
+    """What the report's header says besides what every report's does."""
+    more: dict[str, object] = {}
+    leader = leader_of(judged.place, members)
+    if leader is not None:
+        more["same_request_as"] = leader
+    if judged.document is not None and judged.document.part is not None:
+        more["continued"] = judged.document.part.count
+    return more
