@@ -26,7 +26,8 @@ def marked(key: str, version: int) -> str:
 @dataclass(slots=True, kw_only=True)
 class Accepted:
     """One request that the provider took. `forgiven`: it may be paid for again, as a person asked
-    for that (`asked_again`), or its document was another in between."""
+    for that (`asked_again`), or its document was another in between. `said` is the answer so far
+    that it asks to go on with, `asks` all that it says but for its id."""
 
     number: int
     custom_id: str
@@ -37,6 +38,8 @@ class Accepted:
     row: Row
     forgiven: bool = False
     asked_again: bool = False
+    said: str = ""
+    asks: bytes = b""
 
     @property
     def name(self) -> str:
@@ -67,6 +70,8 @@ class Ledger:
     by_key: dict[str, list[Accepted]] = field(default_factory=dict)
     by_custom_id: dict[str, Accepted] = field(default_factory=dict)
     batches: dict[str, list[Accepted]] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
+    """Of documents whose content lies under several names: what the content calls itself."""
 
     def take(self, body: bytes) -> list[Accepted]:
         """Note the batch that the simulator made of a body just now."""
@@ -75,7 +80,8 @@ class Ledger:
         taken: list[Accepted] = []
         for request in msgspec.json.decode(body)["requests"]:
             custom_id = request["custom_id"]
-            found = _MARK.search(request["params"]["messages"][0]["content"])
+            messages = request["params"]["messages"]
+            found = _MARK.search(messages[0]["content"])
             place = place_of(custom_id)
             if found is None or place is None:
                 raise AssertionError(f"a request of nobody's: {request}")
@@ -87,6 +93,8 @@ class Ledger:
                 ours=place[1],
                 batch=batch,
                 row=rows[custom_id],
+                said=messages[1]["content"] if len(messages) > 1 else "",
+                asks=msgspec.json.encode(request["params"]),
             )
             self.requests.append(accepted)
             self.by_key.setdefault(accepted.key, []).append(accepted)
@@ -97,7 +105,7 @@ class Ledger:
 
     def forgive(self, key: str, version: int | None = None) -> None:
         """What was paid for a document (of one version) may be paid once more."""
-        for accepted in self.by_key.get(key, ()):
+        for accepted in self.by_key.get(self.shared.get(key, key), ()):
             if version is None or accepted.version == version:
                 accepted.forgiven = True
                 accepted.asked_again |= version is None

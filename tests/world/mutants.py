@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
-from shared.app import reconcile, requests, results, room, submit
+from shared.app import continuing, reconcile, requests, results, room, submit, twins
 from shared.app.claims import Claimed
 from shared.app.deps import Deps
 from shared.app.plan import Plan
@@ -24,6 +24,7 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import Document, DocumentStatus, Sighting
 from shared.domain.group import Group
 from shared.domain.job import Job
+from shared.domain.part import Part
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
 from tests.world import world as worlds
@@ -196,6 +197,36 @@ def lost_lines_cost_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(spend, "_spent", lambda batch: batch.totals.cost if batch.totals else 0)
 
 
+def no_twins(patch: pytest.MonkeyPatch) -> None:
+    """The same request is sent for each document."""
+    patch.setattr(twins.Leaders, "of", lambda *_: None)
+
+
+def twins_by_length(patch: pytest.MonkeyPatch) -> None:
+    """Requests that are as long count as the same."""
+    patch.setattr(twins, "same_request", lambda _, request: b"%d" % len(request))
+
+
+def continued_from_the_start(patch: pytest.MonkeyPatch) -> None:
+    """What was cut off is asked for anew."""
+    patch.setattr(requests, "continuation", lambda params, _text: params)
+
+
+def the_rest_alone(patch: pytest.MonkeyPatch) -> None:
+    """The rest of a report stands for the whole."""
+    patch.setattr(continuing, "join", lambda _text, more: more)
+
+
+def forgotten_parts(patch: pytest.MonkeyPatch) -> None:
+    """A document that is to go on is let go without remembering that."""
+    real = documents.continued
+
+    def continued(document: Document, part: Part, *, now: datetime) -> Document:
+        return replace(real(document, part, now=now), part=None)
+
+    patch.setattr(results, "continued", continued)
+
+
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     intent_after_effect,
     unanswered_counts_as_planned,
@@ -211,6 +242,11 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     no_limit,
     no_fence,
     lost_lines_cost_nothing,
+    no_twins,
+    twins_by_length,
+    continued_from_the_start,
+    the_rest_alone,
+    forgotten_parts,
 )
 
 

@@ -20,6 +20,7 @@ max_tokens: 1000
 max_wait: {wait}
 group_by: {group_by}
 max_attempts: {attempts}
+continue: {more}
 {limit}---
 {wording}
 
@@ -54,6 +55,7 @@ class People:
     limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
+    _copies: int = 0
 
     @property
     def current(self) -> set[str]:
@@ -70,6 +72,7 @@ class People:
             wait=rng.choice(("1s", "1m", "10m")),
             group_by=rng.choice(("folder", "folder", "none")),
             attempts=rng.choice((1, 2, 3)),
+            more=rng.choice((0, 1, 3)),
             wording=rng.choice(("Review this.", "Assess this.")),
             limit="" if (dollars := rng.choice(_LIMITS)) is None else f"max_cost: {dollars}\n",
         )
@@ -87,6 +90,17 @@ class People:
         """The same content once more, or one that was there before."""
         if name := self._some():
             self._write(name, self.rng.choice((self.keys[name], self.rng.randint(0, 1))))
+
+    def put_copies(self) -> None:
+        """The same content under several names."""
+        self._copies += 1
+        job = self.rng.choice(self.jobs)
+        content = f"{job}/~copy{self._copies}"
+        for _ in range(self.rng.randint(2, 4)):
+            name = f"{job}/{self.rng.choice(_FOLDERS)}c{self._copies}-{self._next()}.md"
+            self.ledger.shared[name] = content
+            self.keys[name] = 0
+            self._write(name, 0)
 
     def put_changed(self) -> None:
         """New content under an old name."""
@@ -157,7 +171,7 @@ class People:
         self.versions[name] = version
 
     def _text(self, name: str, version: int) -> str:
-        return f"A document. {marked(name, version)}"
+        return f"A document. {marked(self.ledger.shared.get(name, name), version)}"
 
     def _put(self, key: str, text: str) -> None:
         self.deleted.discard(key)

@@ -3,6 +3,7 @@
 The provider's side is judged by the ledger alone, docmill's by what it wrote.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,7 @@ from decimal import Decimal
 from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.ids import BatchId, JobName
+from shared.domain.ids import BatchId, JobName, place_of
 from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
@@ -56,7 +57,7 @@ class Rules:
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
     limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    refused: set[bytes] = field(default_factory=set)
 
     def blame(self, rule: str, facts: str) -> None:
         """The first broken rule is the one that counts."""
@@ -71,7 +72,8 @@ class Rules:
         for batch in mirror.batches.values():
             if batch.status not in _HOLDING:
                 continue
-            for member in mirror.sent(batch):
+            twins = [twin for twin, _ in mirror.twins(batch)]
+            for member in [*mirror.sent(batch), *twins]:
                 held = mirror.documents.get((batch.job, member.path))
                 if held is None or held.batch != batch.id:
                     where = "nowhere" if held is None else f"{held.status} in {held.batch}"
@@ -105,7 +107,8 @@ class Rules:
             return
         name = f"{before.job}/{before.path}"
         report = self.reports.get(name)
-        if report is None or report.by.ours != before.batch:
+        part = before.part and place_of(before.part.custom_id)
+        if report is None or report.by.ours not in {before.batch, part[1] if part else None}:
             shown = "no report" if report is None else f"that of {report.by.name}"
             self.blame(
                 "reported means that the report is there",
@@ -131,15 +134,29 @@ class Rules:
             self._sent(each)
             report = self.reports.get(each.key)
             if report and report.by.version == each.version and not report.by.asked_again:
-                facts = f"{each.name} has its report, from {report.by.name}"
-                self.blame("nothing is paid for twice", facts)
+                self._goes_on(each, report)
             for other in self.ledger.by_key[each.key]:
-                if other.number >= each.number or other.batch is each.batch:
+                if other.number >= each.number:
+                    continue
+                if other.batch is each.batch:
+                    if other.asks == each.asks:
+                        facts = f"{other.name}; {each.name}"
+                        self.blame("the same request is paid for once", facts)
+                    continue
+                if each.key in self.ledger.shared.values() or other.said != each.said:
                     continue
                 if other.is_live(now):
                     self.blame("no document in two live batches", f"{other.name}; {each.name}")
                 if other.version == each.version and self._is_paid_for_good(other, now):
                     self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+
+    def _goes_on(self, each: Accepted, report: Written) -> None:
+        """What has its report is only sent to go on where that was cut off."""
+        text = report.data.partition(b"\n---\n\n")[2]
+        said = each.said if each.said.endswith("\n") else f"{each.said}\n"
+        if report.by.ending is not Ending.MAX_TOKENS or said.encode() != text:
+            facts = f"{each.name} has its report, from {report.by.name}"
+            self.blame("nothing is paid for twice", facts)
 
     def _costs(self, ours: Batch) -> None:
         """A job never costs more than any of its recipes ever allowed; a plan costs nothing yet."""
@@ -174,18 +191,25 @@ class Rules:
 
     def not_written(self, data: bytes) -> None:
         """A report couldn't be written where it belongs: it doesn't count as one."""
-        self.refused.add(_custom_id(data))
+        self.refused.add(data.partition(b"\nbatch: ")[0])
 
     def reported(self, key: str, data: bytes) -> None:
         """A report was written: it is of this document, and not older than what was there."""
         custom_id = _custom_id(data)
         by = self.ledger.by_custom_id.get(custom_id)
-        if by is None or by.key != key or by.ending not in _READABLE:
+        if (
+            by is None
+            or by.key not in {key, self.ledger.shared.get(key)}
+            or by.ending not in _READABLE
+        ):
             self.blame(
                 "a report is what the provider answered for its document",
                 f"the report of {key} is made from {by.name if by else custom_id!r}",
             )
             return
+        text = data.partition(b"\n---\n\n")[2].decode()
+        if not text.startswith(by.said):
+            self.blame("what was said is in the report", f"{by.name} went on, and {key} lacks it")
         was = self.reports.get(key)
         self.reports[key] = Written(by=by, data=data)
         if was is None:
@@ -193,7 +217,7 @@ class Rules:
         if was.by.number > by.number:
             facts = f"{was.by.name} was overwritten by {by.name}"
             self.blame("no report is overwritten by an older one", facts)
-        elif was.by is by and was.data != data:
+        elif was.by is by and was.data != data and not _says_why(was.data, data):
             self.blame("the same result twice leaves the same bytes", f"{by.name}: {key}")
 
     def collected(self, batch: Batch) -> None:
@@ -208,20 +232,31 @@ class Rules:
             self.blame("what may be billed is counted", facts)
         if totals is None:
             return
-        refused = sum(row.custom_id in self.refused for row in rows)
-        most = sum(row.ending in _READABLE for row in rows)
-        readable = min(max(totals.reported, most - refused), most)
-        done = totals.reported + totals.failed + totals.retried
+        asked = [row.custom_id for row in rows]
+        asked += [leader.custom_id for _, leader in self.mirror.twins(batch)]
+        ids = Counter(_custom_id(head + b"\n") for head in self.refused)
+        refused = sum(ids[custom_id] for custom_id in set(asked))
+        by_id = self.ledger.by_custom_id
+        most = sum(by_id[custom_id].ending in _READABLE for custom_id in asked)
+        written = totals.reported + totals.continued
+        readable = min(max(written, most - refused), most)
+        done = written + totals.failed + totals.retried
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
         if totals.unpriced:  # lines that never came say nothing
-            readable, tokens = totals.reported, totals.usage.input_tokens
-        told = (done, totals.reported, totals.usage.input_tokens)
-        true = (len(rows), readable, tokens)
+            readable, tokens = written, totals.usage.input_tokens
+        told = (done, totals.twins, written, totals.usage.input_tokens)
+        true = (len(asked), len(asked) - len(rows), readable, tokens)
         if told != true or batch.requests != len(rows):
             self.blame(
                 "totals are what is there",
-                f"{batch.id} says (outcomes, reported, input tokens) {told}, the provider {true}",
+                f"{batch.id} says (outcomes, twins, reports, tokens) {told}, the provider {true}",
             )
+
+
+def _says_why(before: bytes, after: bytes) -> bool:
+    """Whether only its header differs: it says why the report stays cut short."""
+    of = b"\n---\n\n"
+    return b"\nnot_continued: " in after and before.partition(of)[2] == after.partition(of)[2]
 
 
 def _custom_id(report: bytes) -> str:
