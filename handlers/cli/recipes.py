@@ -18,6 +18,7 @@ from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
 from shared.app.requests import Requests
+from shared.domain.caching import FEW
 from shared.domain.document import Document, sighted
 from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import custom_id
@@ -151,6 +152,11 @@ def _show(recipe: Recipe, request: dict[str, Any]) -> None:
     about = f"about {counted(size // BYTES_PER_TOKEN, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
     click.echo(f"its request has {size:,} bytes, {about}{most}")
+    if recipe.shared is not None:
+        click.echo(
+            f"where {FEW} or more are sent together, their first {recipe.shared.size:,} bytes are "
+            "marked to be cached; cache: off in the recipe leaves that"
+        )
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
         click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")

@@ -20,9 +20,10 @@ from shared.app.spool import Spool
 from shared.app.twins import Leaders, same_request
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
+from shared.domain.caching import FEW
 from shared.domain.document import Document, DocumentStatus, released
 from shared.domain.estimate import bound
-from shared.domain.group import Group
+from shared.domain.group import Group, Load
 from shared.domain.ids import JobName, custom_id
 from shared.domain.recipe import Recipe
 
@@ -92,7 +93,8 @@ async def plan_batch(
     It costs no more than `left`, in US dollars: what would is passed over.
     """
     batch_id = deps.new_batch_id()
-    requests = Requests(deps, recipe)
+    cached = _is_cached(deps, group, recipe)
+    requests = Requests(deps, recipe, cached=cached)
     plan = Plan(spool=spool)
     leaders = Leaders(recipe)
     most = deps.policy.most_requests(recipe.max_tokens)
@@ -149,6 +151,7 @@ async def plan_batch(
         inference_geo=recipe.inference_geo,
         status=BatchStatus.PLANNED,
         size=len(plan.members),
+        cached=cached,
         excluded=bytes(plan.excluded) if len(plan.excluded) else b"",
         cost_at_most=cost,
         one_at_most=dearest,
@@ -156,6 +159,14 @@ async def plan_batch(
         next_at=now + deps.policy.lease,
     )
     return deps.store.plan(batch, plan.members), plan
+
+
+def _is_cached(deps: Deps, group: Group, recipe: Recipe) -> bool:
+    """Whether enough requests will share what can be cached."""
+    if recipe.shared is None:
+        return False
+    enough = Load(documents=FEW, bytes=deps.policy.max_batch_bytes)
+    return deps.store.load(group.job, group.name, enough=enough).documents >= FEW
 
 
 def _most_bytes(deps: Deps, job: JobName) -> int:
@@ -168,7 +179,7 @@ def _most_bytes(deps: Deps, job: JobName) -> int:
 async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) -> Plan:
     """Spool a saved plan once more; what changed or went since is left out and given back."""
     plan = Plan(spool=spool)
-    requests = Requests(deps, recipe)
+    requests = Requests(deps, recipe, cached=batch.cached)
     members = deps.store.members(batch.id)
     led = dict.fromkeys((m.twin for m in members if m.twin is not None), b"")
     async for part in in_turns(slices(members), every=1):

@@ -10,6 +10,7 @@ from shared.app.continuing import why_not
 from shared.app.deps import Deps
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
+from shared.domain.caching import marked
 from shared.domain.document import (
     Document,
     DocumentStatus,
@@ -28,11 +29,12 @@ _ENCODE = msgspec.json.Encoder().encode
 
 
 class Requests:
-    """Turns what was read into requests, by one recipe."""
+    """Turns what was read into requests, by one recipe; `cached` marks what they share."""
 
-    def __init__(self, deps: Deps, recipe: Recipe) -> None:
+    def __init__(self, deps: Deps, recipe: Recipe, *, cached: bool = False) -> None:
         self.deps = deps
         self.recipe = recipe
+        self._shared = recipe.shared if cached else None
         self._renderer = Renderer(recipe)
 
     def make(
@@ -57,6 +59,8 @@ class Requests:
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         params = request_params(self.recipe, prompt)
+        if self._shared is not None:
+            params = marked(params, self._shared)
         if part and content.part:
             params = continuation(params, content.part.text)
         request = _ENCODE({"custom_id": name, "params": params})
@@ -75,7 +79,7 @@ def request_sizes(
 ) -> Iterator[tuple[Document, int | None]]:
     """How many bytes the request of each has, as planning will make it; None where it ends
     without one."""
-    requests = Requests(deps, recipe)
+    requests = Requests(deps, recipe, cached=True)
     batch = deps.new_batch_id()
     for document, content in read_contents(deps, documents, recipe):
         made = requests.make(document, content, custom_id(document.path, 0, batch))

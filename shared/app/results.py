@@ -335,6 +335,11 @@ class Reading:
             usage=usage,
             cost=judged.cost or Decimal(0),
             cost_without_batches=judged.without_batches or Decimal(0),
+            saved_by_caching=self.deps.catalog.saved_by_caching(
+                self.deps.catalog.find(self.batch.model),
+                usage,
+                inference_geo=self.batch.inference_geo,
+            ),
             unpriced=(judged.cost is None and usage != Usage())
             or (not isinstance(outcome, Retry) and outcome.uncounted),
         )

@@ -120,13 +120,14 @@ class Batch(Record, frozen=True, kw_only=True):
 
     `size` is the length of its list, `excluded` the places (a bitmap) that are not sent, as others
     have the same request or as they can't be after all, `twins` those among them whose documents
-    the batch holds beside that of the same request, `requests` what is left, `body_size` the bytes
-    of the body sent, `cost_at_most` the US dollars that its list may cost, `one_at_most` what the
-    costliest of its requests may (0 where the price isn't known). `next_at` is when somebody should
-    look at it next; taking it up moves `next_at` a lease ahead. `tries` counts the looks since the
-    last success, for backing off, `short_reads` the whole readings of its results that lacked
-    lines. `blamed` is the place whose request alone `failure` is about, where the provider named
-    one. `cancel_wanted` has poll ask for its cancellation until that is taken.
+    the batch holds beside that of the same request, `cached` says that what requests share is
+    marked to be cached, `requests` what is left, `body_size` the bytes of the body sent,
+    `cost_at_most` the US dollars that its list may cost, `one_at_most` what the costliest of its
+    requests may (0 where the price isn't known). `next_at` is when somebody should look at it next;
+    taking it up moves `next_at` a lease ahead. `tries` counts the looks since the last success, for
+    backing off, `short_reads` the whole readings of its results that lacked lines. `blamed` is the
+    place whose request alone `failure` is about, where the provider named one. `cancel_wanted` has
+    poll ask for its cancellation until that is taken.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -147,6 +148,7 @@ class Batch(Record, frozen=True, kw_only=True):
     one_at_most: Decimal = Decimal(0)
     excluded: bytes = b""
     twins: bytes = b""
+    cached: bool = False
     intent_at: datetime | None = None
     doubt_since: datetime | None = None
     provider_id: ProviderId | None = None

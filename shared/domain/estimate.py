@@ -70,18 +70,20 @@ def estimate(
 def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
     """What one request of so many bytes costs at most, in US dollars; None without a price."""
     model = catalog.find(recipe.model)
-    writes_cache = recipe.writes_cache
+    shared = recipe.shared.size + ADDED_TOKENS if recipe.shared else 0
 
     def cost(prompt: int, output: int) -> Decimal | None:
+        written = prompt if recipe.writes_cache else min(shared, prompt)
         usage = Usage(
-            input_tokens=0 if writes_cache else prompt,
-            cache_creation_1h=prompt if writes_cache else 0,
-            output_tokens=output,
+            input_tokens=prompt - written, cache_creation_1h=written, output_tokens=output
         )
         return catalog.cost(model, usage, batch=True, inference_geo=recipe.inference_geo)
 
-    token, answer = cost(1, 0), cost(0, recipe.max_tokens)
-    if model is not None and len(model.prices) == 1 and token is not None and answer is not None:
-        each, longest = token, answer  # one table of prices: a line, and quicker so
-        return lambda size: (size + ADDED_TOKENS) * each + longest
+    least = shared + 1
+    token, answer = cost(least + 1, 0), cost(least, recipe.max_tokens)
+    base = cost(least, 0)
+    if model is not None and len(model.prices) == 1 and token and answer and base:
+        # One table of prices: a line from there on, and quicker so.
+        each, longest = token - base, answer
+        return lambda size: (size + ADDED_TOKENS - least) * each + longest
     return lambda size: cost(size + ADDED_TOKENS, recipe.max_tokens)

@@ -14,10 +14,12 @@ from typing import Any
 
 from shared.domain import front_matter
 from shared.domain.api_params import USUAL_PARAMS, why_refused
-from shared.domain.catalog import Catalog, output_plan
+from shared.domain.caching import Shared, shared_by
+from shared.domain.catalog import Catalog, Model, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
-from shared.domain.recipe_requests import REQUEST_KEYS, continuations_of
+from shared.domain.recipe_requests import REQUEST_KEYS, continuations_of, may_cache
+from shared.domain.system_prompt import with_note
 from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
@@ -77,8 +79,8 @@ class Recipe:
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
     that the template can't do without, `continuations` how often an answer that was cut off is
-    asked to go on. `template_line` is the line of the file that it begins on, `guard` what renders
-    it where it isn't plain.
+    asked to go on, `shared` what is marked to be cached. `template_line` is the line of the file
+    that it begins on, `guard` what renders it where it isn't plain.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Recipe:
     template_line: int
     needs_columns: frozenset[str]
     continuations: int = 0
+    shared: Shared | None = None
     guard: Guard | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -110,6 +113,8 @@ class Recipe:
             sorted(self.params.items()),
             self.template,
         ]
+        if self.shared is not None:
+            parts.append("cached")
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -170,6 +175,7 @@ def parse_recipe(
         template_line=line,
         needs_columns=template.needed_columns,
         continuations=continuations_of(head),
+        shared=_shared(head, catalog.find(model), source),
         guard=guard,
     )
     try:
@@ -177,6 +183,13 @@ def parse_recipe(
     except RecipeError as error:
         raise RecipeError(f"{name}: {error}") from None
     return recipe
+
+
+def _shared(head: FrontMatter, model: Model | None, template: str) -> Shared | None:
+    """What is marked to be cached, unless `params` say themselves what is."""
+    if not may_cache(head) or "cache_control" in json.dumps(_params(head)):
+        return None
+    return shared_by(model, with_note(head.text("system")), template)
 
 
 def _check_keys(head: FrontMatter) -> None:

@@ -160,6 +160,7 @@ def _totals(totals: Totals) -> dict[str, object]:
         "cost_usd": _amount(totals, totals.cost),
         "cost_without_batches_usd": _amount(totals, totals.cost_without_batches),
         "saved_usd": _amount(totals, totals.saved),
+        "saved_by_caching_usd": _amount(totals, totals.saved_by_caching),
     }
 
 

@@ -9,12 +9,14 @@ from shared.domain.record import Record
 class Totals(Record, frozen=True, kw_only=True):
     """Outcomes, tokens and dollars of one or many batches.
 
-    `cost` is what the batch price comes to, `cost_without_batches` the same at the standard
-    price; both leave out the `unpriced` requests: their model has no known price, or what they used
-    isn't known, as their result is lost, strange, or without a count of tokens.
-    `retried` requests are waiting again, and so are `continued` ones, for the rest of a report that
-    was cut short. `twins` counts the outcomes, of any kind, that came of another document's request
-    as theirs would have been the same: nothing was paid for them.
+    `cost` is what the batch price comes to, `cost_without_batches` the same at the standard price,
+    `saved_by_caching` how much more `cost` would be without what was written to and read from the
+    cache (below zero where writing cost more than reading saved); all leave out the `unpriced`
+    requests: their model has no known price, or what they used isn't known, as their result is
+    lost, strange, or without a count of tokens. `retried` requests are waiting again, and so are
+    `continued` ones, for the rest of a report that was cut short. `twins` counts the outcomes, of
+    any kind, that came of another document's request as theirs would have been the same: nothing
+    was paid for them.
     """
 
     reported: int = 0
@@ -27,6 +29,7 @@ class Totals(Record, frozen=True, kw_only=True):
     usage: Usage = Usage()
     cost: Decimal = Decimal(0)
     cost_without_batches: Decimal = Decimal(0)
+    saved_by_caching: Decimal = Decimal(0)
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -40,6 +43,7 @@ class Totals(Record, frozen=True, kw_only=True):
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
             cost_without_batches=self.cost_without_batches + other.cost_without_batches,
+            saved_by_caching=self.saved_by_caching + other.saved_by_caching,
         )
 
     @property

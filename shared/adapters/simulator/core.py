@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from shared.adapters.simulator.batches import LIFETIME, SimulatedBatch
+from shared.adapters.simulator.cache import Cache
 from shared.adapters.simulator.faults import Call, Fault, Faults
 from shared.adapters.simulator.listing import page_of
 from shared.adapters.simulator.messages import (
@@ -51,6 +52,7 @@ class Simulator:
     batches: dict[str, SimulatedBatch] = field(default_factory=dict)
     created: int = 0
     calls: Counter[str] = field(default_factory=Counter)
+    cache: Cache = field(default_factory=Cache)
 
     def apply(self, now: datetime, request: Request) -> Response:
         """Answer one request, with all its effects."""
@@ -127,6 +129,7 @@ class Simulator:
         )
         version = request.headers.get("anthropic-version", "")
         betas = [b.strip() for b in request.headers.get("anthropic-beta", "").split(",")]
+        self.cache.tick(now)
         for one in requests:
             self._plan(batch, one, version, betas)
         self.created = number
@@ -139,7 +142,7 @@ class Simulator:
         fault = fault_of(params, version=version, betas=betas)
         known = params if isinstance(params, dict) else {}
         batch.rows.append(
-            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults)
+            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults, self.cache)
         )
 
     def _check_spending(self, now: datetime) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.adapters.builtin import catalog
+from shared.adapters.simulator.cache_rules import cache_fault
 from shared.adapters.simulator.prompt import may_exceed, read_prompt
 
 EXTENDED_OUTPUT = "output-300k-2026-03-24"
@@ -44,6 +45,7 @@ def fault_of(params: object, *, version: str, betas: Sequence[str]) -> Error | N
         _unsupported(params)
         or (_withdrawn(params) if version == _WITHOUT_SAMPLING else None)
         or _role_fault(params["messages"])
+        or cache_fault(params)
         or _model_fault(params, betas)
     )
 

@@ -1,5 +1,6 @@
 """What the simulator reads of a prompt: its size, the headings it asks for, what it caches."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,15 @@ _MOST_HEADINGS = 12
 class Prompt:
     """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour).
 
-    `said` is how much of the answer stands in it, in characters, where it asks to go on.
+    `prefix` is a digest of what is cached. `said` is how much of the answer stands in it, in
+    characters, where it asks to go on.
     """
 
     tokens: int
     cached: int
     hour: bool
     headings: tuple[str, ...]
+    prefix: str = ""
     said: int = 0
 
 
@@ -29,13 +32,18 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
     parts: list[str] = []
     size = cached = 0
     hour = False
+    hashed = hashlib.blake2b(str(params.get("model")).encode(), digest_size=8)
+    prefix = ""
     for text, mark in _pieces(params):
         parts.append(text)
-        size += len(text.encode("utf-8", "replace"))
+        data = text.encode("utf-8", "replace")
+        size += len(data)
+        hashed.update(data)
         if mark is not None:
-            cached, hour = size, hour or mark.get("ttl") == "1h"
+            cached, hour, prefix = size, hour or mark.get("ttl") == "1h", hashed.hexdigest()
     if isinstance(params.get("cache_control"), dict):
-        cached, hour = size, hour or params["cache_control"].get("ttl") == "1h"
+        hour = hour or params["cache_control"].get("ttl") == "1h"
+        cached, prefix = size, hashed.hexdigest()
     size += max(0, len(parts) - 1)
     text = "\n".join(parts)
     outside = text if "<data-" not in text else _FENCED.sub("", text)
@@ -44,6 +52,7 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
         cached=cached // BYTES_PER_TOKEN,
         hour=hour,
         headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
+        prefix=prefix,
         said=_said(params.get("messages")),
     )
 
