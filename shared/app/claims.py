@@ -29,10 +29,10 @@ async def claim(deps: Deps, batch: Batch, plan: Plan) -> Claimed:
     sent = (place for place in range(len(plan.members)) if place not in plan.excluded)
     async for place in _lost(deps, batch, plan, sent):
         excluded.add(place)
-    twins = [place for place, leader in plan.led() if leader not in excluded]
+    twins = [place for place, leader in plan.led() if leader is None or leader not in excluded]
     lost = {place async for place in _lost(deps, batch, plan, iter(twins))}
     for place in twins:
-        if place not in lost:
+        if place not in lost and plan.members[place].twin is not None:
             held.add(place)
     return Claimed(excluded=excluded, twins=held)
 

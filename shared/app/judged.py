@@ -7,8 +7,9 @@ from decimal import Decimal
 from shared.domain.batch import Member
 from shared.domain.catalog import Usage
 from shared.domain.document import Document
-from shared.domain.outcome import Outcome, ResultLine
+from shared.domain.outcome import Outcome, Report, ResultLine
 from shared.domain.part import KeptPart, Part
+from shared.domain.report import text_digest
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,4 +49,6 @@ def more_of(judged: Judged, members: Sequence[Member]) -> dict[str, object]:
         more["same_request_as"] = leader
     if judged.document is not None and judged.document.part is not None:
         more["continued"] = judged.document.part.count
+    if isinstance(judged.outcome, Report):
+        more["text_digest"] = text_digest(judged.outcome.text)
     return more

@@ -13,11 +13,12 @@ from enum import Enum
 from shared.app.candidates import still
 from shared.app.contents import read_contents
 from shared.app.deps import Deps
+from shared.app.earlier import Pending
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.requests import Requests
+from shared.app.sameness import Sameness, SavedPlan
 from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
-from shared.app.twins import Leaders, same_request
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.caching import FEW
@@ -64,10 +65,10 @@ class Plan:
         self.excluded.add(len(self.members))
         self.add(member, rev, digest, b"")
 
-    def led(self) -> Iterator[tuple[int, int]]:
-        """The places in `twins`, each with that of its leader."""
+    def led(self) -> Iterator[tuple[int, int | None]]:
+        """The places in `twins`, each with that of its leader, if that is in the batch."""
         for place, member in enumerate(self.members):
-            if member.twin is not None and place in self.twins:
+            if place in self.twins:
                 yield place, member.twin
 
     def leave_out(self, member: Member) -> None:
@@ -77,12 +78,15 @@ class Plan:
 
 
 class Full(Enum):
-    """Nothing could be planned: whatever waits may cost more than the job may still."""
+    """Nothing could be planned: whatever waits may cost more than the job may still, or waits for
+    the answer to a request of another batch that is the same (AWAITED)."""
 
     FULL = "full"
+    AWAITED = "awaited"
 
 
 FULL = Full.FULL
+AWAITED = Full.AWAITED
 
 
 async def plan_batch(
@@ -96,9 +100,8 @@ async def plan_batch(
     cached = _is_cached(deps, group, recipe)
     requests = Requests(deps, recipe, cached=cached)
     plan = Plan(spool=spool)
-    leaders = Leaders(recipe)
-    most = deps.policy.most_requests(recipe.max_tokens)
-    most_bytes = _most_bytes(deps, group.job)
+    same = Sameness(deps, group.job, recipe)
+    most, most_bytes = deps.policy.most_requests(recipe.max_tokens), _most_bytes(deps, group.job)
     at_most = bound(recipe, deps.catalog)
     cost = dearest = Decimal(0)
     full: Full | None = None
@@ -115,10 +118,12 @@ async def plan_batch(
                 settled = []
             continue
         digest, request = made
-        leader = leaders.of(name, request)
-        if leader is not None:
-            member = Member(path=document.path, custom_id=name, twin=leader)
-            plan.add_twin(member, document.rev, digest)
+        elsewhere = same.of(document, digest, name, requests.plain)
+        if isinstance(elsewhere, Pending):
+            full = full or AWAITED
+            continue
+        if elsewhere is not None:
+            plan.add_twin(elsewhere, document.rev, digest)
             if len(plan.members) >= most:
                 break
             continue
@@ -132,7 +137,7 @@ async def plan_batch(
             continue  # one that costs less may still fit
         cost += may_cost
         dearest = max(dearest, may_cost)
-        leaders.add(name, request, len(plan.members))
+        same.sent_at(len(plan.members))
         plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
         if len(plan.members) >= most:
             break
@@ -158,6 +163,7 @@ async def plan_batch(
         planned_at=now,
         next_at=now + deps.policy.lease,
     )
+    same.save(batch)
     return deps.store.plan(batch, plan.members), plan
 
 
@@ -181,7 +187,7 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
     plan = Plan(spool=spool)
     requests = Requests(deps, recipe, cached=batch.cached)
     members = deps.store.members(batch.id)
-    led = dict.fromkeys((m.twin for m in members if m.twin is not None), b"")
+    saved = SavedPlan(deps, batch, recipe, members)
     async for part in in_turns(slices(members), every=1):
         known = deps.store.documents(batch.job, [member.path for member in part])
         usable = {
@@ -189,7 +195,7 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
             for path, document in known.items()
             if document.status is DocumentStatus.WAITING or document.batch == batch.id
         }
-        _spool_part(plan, requests, part, usable, led)
+        _spool_part(plan, requests, part, usable, saved)
     return plan
 
 
@@ -198,10 +204,10 @@ def _spool_part(
     requests: Requests,
     part: Sequence[Member],
     usable: dict[str, Document],
-    led: dict[int, bytes],
+    saved: SavedPlan,
 ) -> None:
-    """Spool some places. `led` gets the digests of the requests that have twins: a twin whose
-    request is no more the same is given back, and so are those whose leader isn't sent."""
+    """Spool some places. A twin whose request is no more the same is given back, and so are those
+    whose leader isn't sent, and those whose answer isn't there any more."""
     ordered = (usable[member.path] for member in part if member.path in usable)
     deps = requests.deps
     read = read_contents(deps, ordered, requests.recipe)
@@ -217,19 +223,16 @@ def _spool_part(
             settled.append(made)
             continue
         digest, request = made
-        in_batch = document.status is DocumentStatus.IN_BATCH
-        asked = same_request(member.custom_id, request) if led else b""
-        is_another = in_batch and digest != document.claimed_digest
-        if is_another or (member.twin is not None and led[member.twin] != asked):
+        if not saved.still_holds(
+            len(plan.members), member, document, digest=digest, request=requests.plain
+        ):
             plan.leave_out(member)
-            if in_batch:
+            if document.status is DocumentStatus.IN_BATCH:
                 settled.append(released(document, now=deps.clock()))
             continue
-        if member.twin is not None:
+        if member.twin is not None or member.answered_by is not None:
             plan.add_twin(member, document.rev, digest)
             continue
-        if len(plan.members) in led:
-            led[len(plan.members)] = asked
         plan.add(member, document.rev, digest, request)
     _settle_early(deps, settled)
 

@@ -36,6 +36,8 @@ class Requests:
         self.recipe = recipe
         self._shared = recipe.shared if cached else None
         self._renderer = Renderer(recipe)
+        self.plain = b""
+        """The request made last, without marks: those depend on what is sent along."""
 
     def make(
         self, document: Document, content: Read, name: CustomId
@@ -59,11 +61,12 @@ class Requests:
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         params = request_params(self.recipe, prompt)
-        if self._shared is not None:
-            params = marked(params, self._shared)
         if part and content.part:
             params = continuation(params, content.part.text)
         request = _ENCODE({"custom_id": name, "params": params})
+        self.plain = request
+        if self._shared is not None:
+            request = _ENCODE({"custom_id": name, "params": marked(params, self._shared)})
         most = self.deps.policy.max_batch_bytes - FRAME_BYTES
         if len(request) > most:
             message = (

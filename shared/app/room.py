@@ -133,3 +133,10 @@ class Room:
         written = (document for document in documents if document.path not in lost)
         self._deps.follow("documents_failed", written, type=HELD)
         return len(documents) - len(lost)
+
+
+def wait_awhile(deps: Deps, group: Group) -> None:
+    """Leave the group alone until what it waits for may be there."""
+    again = deps.clock() + deps.policy.poll_interval
+    with suppress(StaleWrite):  # something came: it is looked at again
+        deps.store.swap_group(replace(group, next_at=again))

@@ -14,11 +14,12 @@ from functools import partial
 import msgspec
 
 from shared.app.claims import claim
+from shared.app.copying import copy_answers
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import change_job, mark_stale, set_problem
 from shared.app.pauses import current_pause, declare_pause, lift_pause
-from shared.app.plan import Full, Plan, plan_batch, spool_again
-from shared.app.room import Room
+from shared.app.plan import AWAITED, Full, Plan, plan_batch, spool_again
+from shared.app.room import Room, wait_awhile
 from shared.app.settle import settle
 from shared.app.spool import Spool, SpooledBody
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
@@ -171,6 +172,9 @@ async def _planned(
     if planned is None:
         _close_if_empty(deps, group)
         return None
+    if planned is AWAITED:
+        wait_awhile(deps, group)
+        return None
     if isinstance(planned, Full):
         room.wait_or_hold(group, recipe)
         return None
@@ -246,6 +250,7 @@ async def _intended(deps: Deps, batch: Batch, plan: Plan) -> tuple[Batch, Spoole
         return None
     claimed = await claim(deps, batch, plan)
     excluded, twins = claimed.excluded, claimed.twins
+    copy_answers(deps, batch, plan)
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
         return None

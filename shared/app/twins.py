@@ -7,6 +7,7 @@ and they have no place in its body. A twin is only ever held beside its leader.
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
+from shared.domain.asked import blocks_of
 from shared.domain.batch import Batch, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.ids import CustomId
@@ -29,14 +30,22 @@ class Leaders:
         self._never = always_prints_path(recipe.template)
         self._places: dict[bytes, int] = {}
 
-    def of(self, name: CustomId, request: bytes) -> int | None:
-        """The place of a request of the batch that is the same; None when it would be the first."""
-        return None if self._never else self._places.get(same_request(name, request))
+    def asked(self, name: CustomId, request: bytes) -> bytes | None:
+        """What a request asks; None where no other can ask the same."""
+        return None if self._never else same_request(name, request)
 
-    def add(self, name: CustomId, request: bytes, place: int) -> None:
+    def of(self, asked: bytes) -> int | None:
+        """The place of a request of the batch that is the same; None when it would be the first."""
+        return self._places.get(asked)
+
+    def add(self, asked: bytes | None, place: int) -> None:
         """Take the request that is sent at this place."""
-        if not self._never:
-            self._places[same_request(name, request)] = place
+        if asked is not None:
+            self._places[asked] = place
+
+    def blocks(self) -> Mapping[int, bytes]:
+        """All of them, to be looked up by later batches."""
+        return blocks_of(self._places.items())
 
 
 def twins_of(batch: Batch, members: Sequence[Member]) -> Mapping[int, Sequence[int]]:

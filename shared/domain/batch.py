@@ -107,12 +107,14 @@ class Member(Record, frozen=True, kw_only=True):
     """One place in a batch's list: the document and the id its result will carry.
 
     `twin` is the place of an earlier one whose request is the same but for its id: only that one
-    is sent, and what it is answered is for both.
+    is sent, and what it is answered is for both. `answered_by` is a request of an earlier batch
+    that was the same: its answer is there already, and this one isn't sent.
     """
 
     path: str
     custom_id: CustomId
     twin: int | None = None
+    answered_by: CustomId | None = None
 
 
 class Batch(Record, frozen=True, kw_only=True):

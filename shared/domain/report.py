@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -73,8 +74,18 @@ def render_report(
         _yaml(report.truncated),
         b"".join(b"%b: %b\n" % (key.encode(), _yaml(value)) for key, value in more.items()),
     )
-    text = report.text.encode("utf-8", "replace")
-    return header + text + (b"" if text.endswith(b"\n") else b"\n")
+    return header + _body(report.text)
+
+
+def _body(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def text_digest(text: str | bytes) -> str:
+    """By which a report is known to hold what docmill wrote: of its text, as the file has it."""
+    data = text if isinstance(text, bytes) else _body(text)
+    return blake2b(data, digest_size=8).hexdigest()
 
 
 def _yaml(value: object) -> bytes:

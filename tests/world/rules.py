@@ -107,13 +107,20 @@ class Rules:
             return
         name = f"{before.job}/{before.path}"
         report = self.reports.get(name)
-        part = before.part and place_of(before.part.custom_id)
-        if report is None or report.by.ours not in {before.batch, part[1] if part else None}:
+        by = {before.batch, *self._may_be_of(before)}
+        if report is None or report.by.ours not in by:
             shown = "no report" if report is None else f"that of {report.by.name}"
             self.blame(
                 "reported means that the report is there",
                 f"{name} is reported from {before.batch}, and there is {shown}",
             )
+
+    def _may_be_of(self, held: Document) -> set[BatchId]:
+        """Batches before the one that holds it, of which its report may be as well."""
+        members = self.mirror.members[held.batch] if held.batch else ()
+        names = [m.answered_by for m in members if m.path == held.path]
+        names.append(held.part.custom_id if held.part else None)
+        return {found[1] for name in names if name and (found := place_of(name))}
 
     def accepted(self, taken: list[Accepted]) -> None:
         """The provider took a batch: it was meant, and nothing in it is paid for again."""
