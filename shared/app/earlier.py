@@ -6,14 +6,14 @@ is no answer any more, and the request is sent as any.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 import msgspec
 
 from shared.app.deps import Deps
 from shared.app.report_places import report_key
-from shared.domain.asked import block_of, place_in
+from shared.domain.asked import OF_SMALL_BATCHES, block_of, digests_in, kept_of, place_in
 from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -58,15 +58,48 @@ class _Header(msgspec.Struct):
     text_digest: str = ""
 
 
+class Known:
+    """What was read of the blocks, for one round of submitting: ten thousand groups may be planned
+    in one, and share it. What others plan meanwhile isn't in it."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[tuple[JobName, int], list[tuple[BatchId, bytes]]] = {}
+        self._small: dict[JobName, set[bytes]] = {}
+
+    def blocks(self, deps: Deps, job: JobName, asked: bytes) -> list[tuple[BatchId, bytes]]:
+        """The blocks that may have a request."""
+        found = self._read(deps, job, block_of(asked))
+        small = self._read(deps, job, OF_SMALL_BATCHES)
+        return [*found, *small] if kept_of(asked) in self._small[job] else found
+
+    def add(self, batch: Batch, blocks: Mapping[int, bytes]) -> None:
+        """What a batch of this round asks."""
+        for number, block in blocks.items():
+            if (batch.job, number) in self._blocks:
+                self._blocks[batch.job, number].append((batch.id, block))
+                if number == OF_SMALL_BATCHES:
+                    self._small[batch.job].update(digests_in(block))
+
+    def _read(self, deps: Deps, job: JobName, number: int) -> list[tuple[BatchId, bytes]]:
+        if (job, number) not in self._blocks:
+            found = list(deps.store.asked(job, number))
+            self._blocks[job, number] = found
+            if number == OF_SMALL_BATCHES:
+                self._small[job] = {each for _, block in found for each in digests_in(block)}
+        return self._blocks[job, number]
+
+
 class Earlier:
     """What the job asked before, looked up while one batch is planned. Raises
     BlobStoreUnavailable."""
 
-    def __init__(self, deps: Deps, job: JobName, fingerprint: str) -> None:
+    def __init__(
+        self, deps: Deps, job: JobName, fingerprint: str, known: "Known | None" = None
+    ) -> None:
         self._deps = deps
         self._job = job
         self._fingerprint = fingerprint
-        self._blocks: dict[int, list[tuple[BatchId, bytes]]] = {}
+        self._known = known or Known()
         self._batches: dict[BatchId, Batch | None] = {}
         self._lists: dict[BatchId, list[Member]] = {}
 
@@ -90,10 +123,7 @@ class Earlier:
         return batch_id in blocks and place_in(blocks[batch_id], asked) == place
 
     def _blocks_with(self, asked: bytes) -> list[tuple[BatchId, bytes]]:
-        number = block_of(asked)
-        if number not in self._blocks:
-            self._blocks[number] = list(self._deps.store.asked(self._job, number))
-        return self._blocks[number]
+        return self._known.blocks(self._deps, self._job, asked)
 
     def again(self, name: CustomId, document: Document, digest: str) -> Answer | None:
         """The answer that was found for a document when its batch was planned, if it is there."""

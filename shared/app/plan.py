@@ -13,7 +13,7 @@ from enum import Enum
 from shared.app.candidates import still
 from shared.app.contents import read_contents
 from shared.app.deps import Deps
-from shared.app.earlier import Pending
+from shared.app.earlier import Known, Pending
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.requests import Requests
 from shared.app.sameness import Sameness, SavedPlan
@@ -90,17 +90,24 @@ AWAITED = Full.AWAITED
 
 
 async def plan_batch(
-    deps: Deps, group: Group, recipe: Recipe, spool: Spool, *, left: Decimal | None = None
+    deps: Deps,
+    group: Group,
+    recipe: Recipe,
+    spool: Spool,
+    *,
+    left: Decimal | None = None,
+    known: Known | None = None,
 ) -> tuple[Batch, Plan] | Full | None:
     """Plan the group's next batch up to the limits of one; None when nothing is left to send.
 
-    It costs no more than `left`, in US dollars: what would is passed over.
+    It costs no more than `left`, in US dollars: what would is passed over. `known` is what was
+    read of earlier batches' requests.
     """
     batch_id = deps.new_batch_id()
     cached = _is_cached(deps, group, recipe)
     requests = Requests(deps, recipe, cached=cached)
     plan = Plan(spool=spool)
-    same = Sameness(deps, group.job, recipe)
+    same = Sameness(deps, group.job, recipe, known)
     most, most_bytes = deps.policy.most_requests(recipe.max_tokens), _most_bytes(deps, group.job)
     at_most = bound(recipe, deps.catalog)
     cost = dearest = Decimal(0)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from shared.app.candidates import still
 from shared.app.deps import Deps
+from shared.app.earlier import Known
 from shared.app.groups import change_job, mark_stale
 from shared.app.requests import costs_at_most
 from shared.app.slices import SLICE
@@ -42,6 +43,7 @@ class Room:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._accounts: dict[JobName, _Account] = {}
+        self.known = Known()
 
     def left(self, job: JobName, recipe: Recipe) -> Decimal | None:
         """US dollars that the next plan may cost; None where there is no limit."""

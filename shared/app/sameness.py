@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.app.deps import Deps
-from shared.app.earlier import Answer, Earlier, Pending
+from shared.app.earlier import Answer, Earlier, Known, Pending
 from shared.app.twins import Leaders, same_request
 from shared.domain.batch import Batch, Member
 from shared.domain.document import Document, DocumentStatus
@@ -15,10 +15,13 @@ from shared.domain.template_tags import always_prints_path
 class Sameness:
     """What is asked, while one batch is planned. Raises BlobStoreUnavailable."""
 
-    def __init__(self, deps: Deps, job: JobName, recipe: Recipe) -> None:
+    def __init__(
+        self, deps: Deps, job: JobName, recipe: Recipe, known: Known | None = None
+    ) -> None:
         self._deps = deps
+        self._known = known or Known()
         self._leaders = Leaders(recipe)
-        self._earlier = Earlier(deps, job, recipe.fingerprint)
+        self._earlier = Earlier(deps, job, recipe.fingerprint, self._known)
         self._asked: bytes | None = None
 
     def of(
@@ -51,6 +54,7 @@ class Sameness:
         """Have later batches know what this one asks."""
         if blocks := self._leaders.blocks():
             self._deps.store.save_asked(batch, blocks)
+            self._known.add(batch, blocks)
 
 
 class SavedPlan:

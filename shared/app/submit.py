@@ -168,7 +168,7 @@ async def _planned(
 ) -> tuple[Batch, Plan] | None:
     """The group's next batch; None when there is none to be sent now."""
     left = room.left(group.job, recipe)
-    planned = await plan_batch(deps, group, recipe, spool, left=left)
+    planned = await plan_batch(deps, group, recipe, spool, left=left, known=room.known)
     if planned is None:
         _close_if_empty(deps, group)
         return None

@@ -1,6 +1,11 @@
-"""What a job has asked, by digest: kept for each batch in blocks by the digests' first byte."""
+"""What a job has asked, by digest: kept for each batch in blocks by the digests' first byte, so
+that a look-up reads little of a large job; small batches keep theirs in one, as each is a write."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+OF_SMALL_BATCHES: Final = 256
+"""The block of batches that have fewer requests than there are other blocks."""
 
 _DIGEST_BYTES = 12
 _PLACE_BYTES = 3
@@ -15,9 +20,12 @@ def block_of(digest: bytes) -> int:
 def blocks_of(asked: Iterable[tuple[bytes, int]]) -> Mapping[int, bytes]:
     """Digests of requests and their places in a batch, in blocks."""
     blocks: dict[int, bytearray] = {}
-    for digest, place in asked:
+    all_asked = list(asked)
+    is_small = len(all_asked) < OF_SMALL_BATCHES
+    for digest, place in all_asked:
         entry = digest[:_DIGEST_BYTES] + place.to_bytes(_PLACE_BYTES)
-        blocks.setdefault(block_of(digest), bytearray()).extend(entry)
+        number = OF_SMALL_BATCHES if is_small else block_of(digest)
+        blocks.setdefault(number, bytearray()).extend(entry)
     return {number: bytes(block) for number, block in blocks.items()}
 
 
@@ -30,3 +38,14 @@ def place_in(block: bytes, digest: bytes) -> int | None:
             return int.from_bytes(block[end : end + _PLACE_BYTES])
         start = found + 1
     return None
+
+
+def digests_in(block: bytes) -> Iterator[bytes]:
+    """The digests of a block, as far as they are kept."""
+    for start in range(0, len(block), _ENTRY_BYTES):
+        yield block[start : start + _DIGEST_BYTES]
+
+
+def kept_of(digest: bytes) -> bytes:
+    """As much of a digest as is kept."""
+    return digest[:_DIGEST_BYTES]

@@ -1,6 +1,6 @@
 from hashlib import sha256
 
-from shared.domain.asked import block_of, blocks_of, place_in
+from shared.domain.asked import OF_SMALL_BATCHES, block_of, blocks_of, place_in
 
 
 def digest(number: int) -> bytes:
@@ -17,7 +17,8 @@ def test_every_request_is_found_at_its_place_and_no_other_is() -> None:
 
 def test_a_digest_that_only_seems_to_be_there_between_two_entries_is_not_found() -> None:
     one, two = b"\x01" * 12, b"\x01" * 11 + b"\x02"
-    [block] = blocks_of([(one, 0x010101), (two, 5)]).values()
+    [(number, block)] = blocks_of([(one, 0x010101), (two, 5)]).items()
+    assert number == OF_SMALL_BATCHES
     assert place_in(block, b"\x01" * 12) == 0x010101
     assert place_in(block, two) == 5
     assert place_in(block, b"\x01" * 10 + b"\x02\x00") is None
