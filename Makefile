@@ -19,8 +19,8 @@ PYTHON313 = $(shell python3.13 $(WHICH) || PYENV_VERSION=`pyenv latest 3.13 2>/d
 help: ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY)
-	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),,--simulate) || status=$$?; \
+run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY; with it, YES=1 says yes to the price)
+	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),$(if $(YES),--yes),--simulate) || status=$$?; \
 	test $$status -le 1 || exit $$status
 
 test: $(VENV)/dev ## Run all tests, or those in TESTS
@@ -66,7 +66,7 @@ bench-table: $(VENV)/dev $(VENV)/ministack/done ## What a document costs the tab
 bench-listings: $(VENV)/dev ## Have drop and backfill compare KEYS=1000000 with what is there, in less than 100 MB
 	$(BIN)/python -m tests.bench.listings --keys $(or $(KEYS),1000000)
 
-cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into README.md
+cost: $(VENV)/dev ## Count and price what a million documents take on AWS; WRITE=1 puts it into infra/README.md
 	$(BIN)/python -m tests.cost $(if $(WRITE),--write)
 
 load: $(VENV)/dev ## An hour of DOCUMENTS=100000 uploads on AWS in virtual time, and quotas that are short

@@ -1,13 +1,15 @@
 """What each command does, from checked options to an exit status."""
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
+from handlers.cli.agreeing import Consent
+from handlers.cli.asking import agreed_on
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import check_documents, check_inputs, sightings
 from handlers.cli.memory import (
@@ -20,28 +22,37 @@ from handlers.cli.memory import (
 )
 from handlers.cli.options import NO_LIMIT, Options, load_recipe, parse, settings_for
 from handlers.cli.process import RESUME, OutputLost, on_leaving
+from handlers.cli.sampling import (
+    STILL_OPEN,
+    Sample,
+    among,
+    choose,
+    is_open,
+    learn,
+    limited,
+    say,
+    tell_of,
+)
 from handlers.cli.session import LEFT_OPEN, Session, existing_output, finish, session
-from handlers.cli.wording import NOTE, priced
-from shared.adapters.builtin import catalog
+from handlers.cli.wording import NOTE
+from shared.app.control import cancel as cancel_job
 from shared.app.control import (
-    Wanted,
     fail_waiting,
     forget_unsent,
     let_wait,
     unpaid,
     worth_retrying,
-    would_wait,
 )
-from shared.app.control import cancel as cancel_job
 from shared.app.drive import drive
 from shared.app.gone import forget_gone
 from shared.app.intake import take_in
-from shared.app.load import waiting
 from shared.app.publish import publish
 from shared.app.report_places import put_in_place
 from shared.domain.names import escaped
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB
+
+SIMULATED = "using the bundled simulator: every report is a placeholder and costs nothing"
 
 
 def run(
@@ -54,9 +65,10 @@ def run(
     poll_interval: float,
     max_attempts: int | None,
     max_cost: str | None,
+    sample: int | None = None,
     wait: bool,
     simulate: bool,
-    yes: bool,
+    given: Consent,
     as_json: bool,
 ) -> int:
     """`docmill run`."""
@@ -77,7 +89,7 @@ def run(
     )
     parse(options)
     settings_for(simulate=simulate)
-    _check_out(out)
+    check_out(out)
 
     def asked(store: Store) -> Asked:
         check_provider(store, options)
@@ -103,30 +115,40 @@ def run(
             raise Fault(f"no documents in {', '.join(inputs)}")
         if others := summary.made_otherwise(work.recipe.fingerprint):
             work.deps.emit("reports_of_another_recipe", reports=others)
-        again = (unpaid(work.deps, JOB),)
-        if not _agreed(work, again, yes=yes):
-            return _declined(work, came=came)
+        undo = partial(_undo, work, came=came)
+        again = unpaid(work.deps, JOB)
+        chosen = None
+        sent = work
+        if sample is not None:
+            chosen = choose(work.deps.documents, found, work.recipe, sample)
+            work.deps.emit("sampled", documents=len(chosen.paths), of=chosen.documents)
+            sent, again = limited(work, chosen), among(chosen, again)
+        if not agreed_on(sent, (again,), given, undo):
+            return _declined(work, undo)
         remember(work.deps.store, work.options, work.settings)
-        let_wait(work.deps, JOB, *again)
-        return await _go_on(work, wait=wait)
+        let_wait(work.deps, JOB, again)
+        if chosen is None:
+            return await _go_on(work, wait=wait)
+        return await _sampled(work, sent, chosen, wait=wait)
 
-    return _perform(out, as_json=as_json, asked=asked, work=take_and_drive)
+    return perform(out, as_json=as_json, asked=asked, work=take_and_drive)
 
 
-def retry(out: Path, *, final: bool, wait: bool, yes: bool, as_json: bool) -> int:
+def retry(out: Path, *, final: bool, wait: bool, given: Consent, as_json: bool) -> int:
     """`docmill retry`."""
     existing_output(out)
 
     async def again(work: Session) -> int:
         kept = _put_in_place(work)
         again = (worth_retrying(final=final, kept=kept), unpaid(work.deps, JOB))
-        if not _agreed(work, again, yes=yes):
-            return _declined(work)
+        undo = partial(_undo, work)
+        if not agreed_on(work, again, given, undo):
+            return _declined(work, undo)
         remember(work.deps.store, work.options, work.settings)
         work.deps.emit("requeued", documents=let_wait(work.deps, JOB, *again))
         return await _go_on(work, wait=wait)
 
-    return _perform(out, as_json=as_json, asked=reloaded, work=again)
+    return perform(out, as_json=as_json, asked=reloaded, work=again)
 
 
 def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
@@ -140,21 +162,26 @@ def cancel(out: Path, *, wait: bool, as_json: bool) -> int:
         fail_waiting(work.deps, JOB)
         return finish(work)
 
-    return _perform(out, as_json=as_json, asked=remembered, work=stop)
+    return perform(out, as_json=as_json, asked=remembered, work=stop)
 
 
-def _perform(
+def perform(
     out: Path,
     *,
     as_json: bool,
     asked: Callable[[Store], Asked],
     work: Callable[[Session], Awaitable[int]],
+    announced: bool = True,
 ) -> int:
-    """Do `work`, which answers with the exit status, on the output."""
+    """Do `work`, which answers with the exit status, on the output; what is to be known of the
+    options is said before, if that is to be `announced`."""
     on_leaving(RESUME)
     try:
         with session(
-            out, as_json=as_json, asked=asked, begin=lambda found: _announce(found, as_json)
+            out,
+            as_json=as_json,
+            asked=asked,
+            begin=lambda found: _announce(found, as_json) if announced else None,
         ) as run:
             return run(work)
     except OutputLost as error:
@@ -175,9 +202,7 @@ def _put_in_place(work: Session) -> frozenset[str]:
 def _announce(found: Asked, as_json: bool) -> None:
     notes = list(found.notes)
     if found.options.simulate:
-        notes.insert(
-            0, "using the bundled simulator: every report is a placeholder and costs nothing"
-        )
+        notes.insert(0, SIMULATED)
     for note in notes:
         click.echo(f"docmill: {escaped(note)}", err=as_json)
 
@@ -187,53 +212,36 @@ async def _go_on(work: Session, *, wait: bool) -> int:
     return finish(work)
 
 
-def _declined(work: Session, *, came: datetime | None = None) -> int:
-    """After a no, what came since `came` is forgotten; what waits waits, what failed has failed."""
-    if came is not None:
-        forget_unsent(work.deps, JOB, since=came)
-    publish(work.deps, JOB)
+async def _sampled(work: Session, sent: Session, chosen: Sample, *, wait: bool) -> int:
+    """Bring only the sample to its end, and say what that tells of the rest."""
+    await drive(sent.deps, sleep=asyncio.sleep, waiting=wait)
+    if is_open(work, chosen):
+        status = finish(work)
+        work.display.tell(NOTE, {"message": STILL_OPEN})
+        return status
+    learned = await learn(work, chosen)
+    tell_of(work, chosen, learned)
+    status = finish(work)
+    say(work, chosen, learned)
+    return status
+
+
+def _declined(work: Session, undo: Callable[[], None]) -> int:
+    """After a no."""
+    undo()
     work.deps.emit("declined")
     return LEFT_OPEN
 
 
-def _agreed(work: Session, again: Sequence[Wanted], *, yes: bool) -> bool:
-    """Say what it will cost, and where somebody can answer, ask.
-
-    What is to be tried `again` is counted in and stays failed until then: a no changes nothing.
-    """
-    found = waiting(work.deps, JOB, work.recipe, also=would_wait(work.deps, JOB, *again))
-    if not found.load.documents:
-        return True
-    mean = work.summary().totals.report_tokens
-    guess = found.estimate(work.recipe, catalog(), report_tokens=mean)
-    simulated = work.options.simulate
-    text = priced(
-        guess,
-        work.recipe,
-        simulated=simulated,
-        so_far=mean is not None,
-        nearest=catalog().nearest(work.recipe.model),
-    )
-    work.deps.emit(NOTE, message=text)
-    work.deps.emit(
-        "estimated",
-        recipe=work.recipe.name,
-        model=work.recipe.model,
-        documents=guess.documents,
-        input_tokens=guess.input_tokens,
-        report_tokens=guess.report_tokens,
-        max_tokens=work.recipe.max_tokens,
-        likely_usd=guess.likely,
-        at_most_usd=guess.at_most,
-        max_cost_usd=work.recipe.max_cost,
-    )
-    if yes or simulated or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return True
-    with work.display.paused():
-        return click.confirm("Go on?", default=False, err=True)
+def _undo(work: Session, *, came: datetime | None = None) -> None:
+    """Forget what came since `came`; what waits waits, what failed has failed."""
+    if came is not None:
+        forget_unsent(work.deps, JOB, since=came)
+    publish(work.deps, JOB)
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
+    """Raise Fault where the output's place is a file's."""
     if out.exists() and not out.is_dir():
         raise Fault(f"--out {out} is a file; name a folder")
 

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,8 @@ from handlers.cli.inputs import Inputs, check_documents, check_inputs, sightings
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
+from handlers.cli.timing import how_long
+from handlers.cli.token_counts import Tokens, count
 from handlers.cli.wording import counted, money, priced
 from shared.adapters.builtin import catalog
 from shared.app.control import unpaid, would_wait
@@ -25,13 +28,13 @@ from shared.app.intake import take_in
 from shared.app.load import Waiting, waiting
 from shared.app.publish import summary_of
 from shared.domain.document import Document, DocumentStatus
+from shared.domain.duration import pace
 from shared.domain.estimate import Estimate
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
 from shared.wiring.laptop import JOB, utc_now
 
-_HOW_LONG = "most batches end within an hour, and none takes more than 24 hours"
 _FAILURES_SHOWN = 5
 
 
@@ -40,6 +43,7 @@ class _Rehearsed:
     """A run up to where it would send: what would wait, what can't be sent, how the job stands."""
 
     found: Waiting
+    tokens: Tokens
     unusable: tuple[Document, ...]
     summary: Summary
     batches: int
@@ -62,9 +66,10 @@ def foretell(
     recipe: str | None,
     model: str | None,
     group_by: str | None,
+    offline: str,
     as_json: bool,
 ) -> int:
-    """`docmill estimate`, and `docmill run --dry-run`."""
+    """`docmill estimate`, and `docmill run --dry-run`; `offline` says why no API is to be asked."""
     with tempfile.TemporaryDirectory(prefix="docmill-") as nowhere, translated_errors(out):
         target = out or Path(nowhere) / "out"
         given = check_inputs(inputs, target)
@@ -78,7 +83,7 @@ def foretell(
             ),
         )
         chosen = parse(options)
-        seen = _rehearse(target, given, options, chosen)
+        seen = _rehearse(target, given, options, chosen, offline=offline)
     if not seen.summary.total:
         raise Fault(f"no documents in {', '.join(inputs)}")
     rows = _per_model(seen, options, chosen)
@@ -86,21 +91,27 @@ def foretell(
     return 0
 
 
-def _rehearse(out: Path, given: Inputs, options: Options, recipe: Recipe) -> _Rehearsed:
+def _rehearse(
+    out: Path, given: Inputs, options: Options, recipe: Recipe, *, offline: str
+) -> _Rehearsed:
     """What a run does until it asks, on a copy of the state in memory."""
     with rehearsal(out, options, recipe) as deps:
         check_documents(deps.documents, given, recipe)
         forget_gone(deps, JOB)
         take_in(deps, JOB, sightings(deps.documents, given, recipe), ready=True)
-        found = waiting(deps, JOB, recipe, also=would_wait(deps, JOB, unpaid(deps, JOB)))
+
+        def again() -> Iterator[Document]:
+            return would_wait(deps, JOB, unpaid(deps, JOB))
+
+        found = waiting(deps, JOB, recipe, also=again())
+        unusable, summary = _unusable(deps), summary_of(deps, JOB)
+        batches = found.batches(
+            most_requests=deps.policy.most_requests(recipe.max_tokens),
+            most_bytes=deps.policy.max_batch_bytes,
+        )
+        tokens = count(deps, recipe, found, again, offline=offline)
         return _Rehearsed(
-            found=found,
-            unusable=_unusable(deps),
-            summary=summary_of(deps, JOB),
-            batches=found.batches(
-                most_requests=deps.policy.most_requests(recipe.max_tokens),
-                most_bytes=deps.policy.max_batch_bytes,
-            ),
+            found=found, tokens=tokens, unusable=unusable, summary=summary, batches=batches
         )
 
 
@@ -144,7 +155,10 @@ def _priced(seen: _Rehearsed, options: Options, model: str, chosen: Recipe) -> _
         reason = str(error).rpartition(": ")[2].partition(";")[0]
         return _Priced(model=model, chosen=False, guess=None, problem=escaped(reason))
     mean = seen.summary.totals.report_tokens
-    guess = seen.found.estimate(recipe, catalog(), report_tokens=mean)
+    tokens = seen.tokens.found
+    guess = seen.found.estimate(
+        recipe, catalog(), report_tokens=mean, input_tokens=tokens.tokens if tokens else None
+    )
     return _Priced(model=model, chosen=is_chosen, guess=guess)
 
 
@@ -174,7 +188,8 @@ def _show(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
     click.echo(escaped(priced(chosen, recipe, simulated=False, so_far=so_far, nearest=nearest)))
     if not chosen.documents:
         return
-    click.echo(f"{counted(seen.batches, 'batch')}; {_HOW_LONG}")
+    click.echo(escaped(seen.tokens.told()))
+    click.echo(how_long(seen.found, seen.batches, recipe, pace(seen.summary.batches)))
     Console(highlight=False, soft_wrap=True).print(_table(rows))
     for row in rows:
         if row.guess is None:
@@ -202,6 +217,7 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
     """One object; amounts are text, as money is exact."""
     counts = seen.summary.documents
     load = seen.found.load
+    tokens, past = seen.tokens.found, pace(seen.summary.batches)
     click.echo(
         json.dumps(
             {
@@ -210,7 +226,15 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
                 "model": recipe.model,
                 "documents": load.documents,
                 "bytes": load.bytes,
+                "counted": tokens.counted if tokens else 0,
+                "not_counted": seen.tokens.why_not or None,
+                "input_tokens_low": tokens.low if tokens else None,
+                "input_tokens_high": tokens.high if tokens else None,
                 "batches": seen.batches,
+                "request_bytes": seen.found.bytes.total(),
+                "batch_seconds": [past.shortest.total_seconds(), past.longest.total_seconds()]
+                if past
+                else None,
                 "reported": counts[DocumentStatus.REPORTED],
                 "in_batch": counts[DocumentStatus.IN_BATCH],
                 "failed": counts[DocumentStatus.FAILED],

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,8 +10,10 @@ import click
 
 from handlers.cli import commands
 from handlers.cli import recipes as recipe_commands
+from handlers.cli.agreeing import consent
 from handlers.cli.faults import Fault
 from handlers.cli.process import OutputLost, end, forget_output, leave, prepare
+from handlers.cli.sampling import MOST as MOST_SAMPLED
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.stack import commands as stack_commands
 from handlers.cli.status import status as show_status
@@ -28,6 +31,23 @@ class _Seconds(click.FloatRange):
         return number
 
 
+class _Dollars(click.ParamType[Decimal]):
+    """An amount from 0."""
+
+    name = "dollars"
+
+    def convert(
+        self, value: str | Decimal, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        try:
+            dollars = Decimal(str(value).removeprefix("$"))
+        except InvalidOperation:
+            dollars = Decimal(-1)
+        if not dollars.is_finite() or dollars < 0:
+            self.fail(f"{value!r} is no amount of US dollars, from 0.", param, ctx)
+        return dollars
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="docmill")
 def cli() -> None:
@@ -39,10 +59,30 @@ _STACK = click.option("--stack", metavar="NAME", help="A stack on AWS, instead o
 _JOB = click.option("--job", metavar="JOB", help="The job of the stack.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 _YES = click.option("--yes", is_flag=True, help="Don't ask before money is spent.")
+_ASK_ABOVE = click.option(
+    "--ask-above",
+    type=_Dollars(),
+    metavar="USD",
+    help="Ask before what may cost more than this.  [default: DOCMILL_ASK_ABOVE, or 1]",
+)
 _RECIPE = click.option("--recipe", metavar="NAME|FILE", help="What to do with each document.")
 _MODEL = click.option("--model", help="Another model than the recipe's.")
 _GROUP_BY = click.option(
     "--group-by", metavar="folder|none|date|COLUMN", help="What batches are cut along."
+)
+_OFFLINE = click.option(
+    "--offline", is_flag=True, help="Guess tokens by bytes, instead of asking the API to count."
+)
+_POLL_INTERVAL = click.option(
+    "--poll-interval",
+    type=_Seconds(min=0.01, max=3600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to look at batches; sooner at first.",
+)
+_SIMULATE = click.option(
+    "--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost."
 )
 _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave before the end.")
 
@@ -55,14 +95,7 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
 @_RECIPE
 @_MODEL
 @_GROUP_BY
-@click.option(
-    "--poll-interval",
-    type=_Seconds(min=0.01, max=3600),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How often to look at batches; sooner at first.",
-)
+@_POLL_INTERVAL
 @click.option(
     "--max-attempts",
     type=click.IntRange(1, 10),
@@ -75,10 +108,18 @@ _NO_WAIT = click.option("--no-wait", is_flag=True, help="Submit, and leave befor
     help="What the job may cost, ever; what may exceed it is held. Holds for later runs, until "
     "another or none.  [default: the recipe's]",
 )
+@click.option(
+    "--sample",
+    type=click.IntRange(1, MOST_SAMPLED),
+    metavar="N",
+    help="Only N documents, of all kinds and sizes, and what they say of the rest.",
+)
 @_NO_WAIT
-@click.option("--dry-run", is_flag=True, help="Say what would be done and cost, and do nothing.")
-@click.option("--simulate", is_flag=True, help="Use the bundled simulator: placeholders, no cost.")
+@click.option("--dry-run", is_flag=True, help="Say what `estimate` says, and do nothing.")
+@click.option("--offline", is_flag=True, help="With --dry-run: don't ask the API to count tokens.")
+@_SIMULATE
 @_YES
+@_ASK_ABOVE
 @_JSON
 def run(  # noqa: PLR0917 - click passes them by name
     inputs: tuple[str, ...],
@@ -89,20 +130,35 @@ def run(  # noqa: PLR0917 - click passes them by name
     poll_interval: float,
     max_attempts: int | None,
     max_cost: str | None,
+    sample: int | None,
     no_wait: bool,
     dry_run: bool,
+    offline: bool,
     simulate: bool,
     yes: bool,
+    ask_above: Decimal | None,
     as_json: bool,
 ) -> int:
     """Make a report of every document in INPUT: folders, files, or a manifest.
 
     Run the same command again to resume, and to take up what is new or changed.
     """
+    if offline and not dry_run:
+        raise click.UsageError("--offline is for --dry-run: a run asks nobody to count")
+    if dry_run and sample is not None:
+        raise click.UsageError("--sample sends and --dry-run doesn't; say one of them")
     if dry_run:
         from handlers.cli.estimating import foretell  # noqa: PLC0415 - for this command
 
-        return foretell(inputs, out, recipe=recipe, model=model, group_by=group_by, as_json=as_json)
+        return foretell(
+            inputs,
+            out,
+            recipe=recipe,
+            model=model,
+            group_by=group_by,
+            offline="--offline" if offline else "--simulate" if simulate else "",
+            as_json=as_json,
+        )
     return commands.run(
         inputs,
         out,
@@ -112,9 +168,64 @@ def run(  # noqa: PLR0917 - click passes them by name
         poll_interval=poll_interval,
         max_attempts=max_attempts,
         max_cost=max_cost,
+        sample=sample,
         wait=not no_wait,
         simulate=simulate,
-        yes=yes,
+        given=consent(yes=yes, ask_above=ask_above),
+        as_json=as_json,
+    )
+
+
+@cli.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Where the comparison goes."
+)
+@click.option(
+    "--recipe", "recipes", multiple=True, metavar="NAME|FILE", help="One to compare; say it twice."
+)
+@click.option("--model", "models", multiple=True, help="A model to compare; say it twice.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1, MOST_SAMPLED),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many documents, of all kinds and sizes.",
+)
+@_POLL_INTERVAL
+@_SIMULATE
+@_YES
+@_ASK_ABOVE
+@_JSON
+def compare(  # noqa: PLR0917 - click passes them by name
+    inputs: tuple[str, ...],
+    out: Path,
+    recipes: tuple[str, ...],
+    models: tuple[str, ...],
+    sample: int,
+    poll_interval: float,
+    simulate: bool,
+    yes: bool,
+    ask_above: Decimal | None,
+    as_json: bool,
+) -> int:
+    """Try recipes, or models, on the same few documents of INPUT, side by side.
+
+    Each has its own folder in OUT; compare.html there shows their reports beside each other. The
+    same command again pays only for what is new.
+    """
+    from handlers.cli.comparing import compare as perform  # noqa: PLC0415 - for this command
+
+    return perform(
+        inputs,
+        out,
+        recipes=recipes,
+        models=models,
+        sample=sample,
+        poll_interval=poll_interval,
+        simulate=simulate,
+        given=consent(yes=yes, ask_above=ask_above),
         as_json=as_json,
     )
 
@@ -140,6 +251,7 @@ def _home(out: Path | None, stack: str | None, job: str | None) -> Path | str:
 @_RECIPE
 @_MODEL
 @_GROUP_BY
+@_OFFLINE
 @_JSON
 def estimate(  # noqa: PLR0917 - click passes them by name
     inputs: tuple[str, ...],
@@ -147,12 +259,25 @@ def estimate(  # noqa: PLR0917 - click passes them by name
     recipe: str | None,
     model: str | None,
     group_by: str | None,
+    offline: bool,
     as_json: bool,
 ) -> int:
-    """Say what `run` would do and cost, with each model; nothing is sent, nothing changed."""
+    """Say what `run` would do and cost, with each model; nothing is submitted, nothing changed.
+
+    The API counts the tokens of a few documents, which is free; with --offline, or without a key,
+    nothing is sent.
+    """
     from handlers.cli.estimating import foretell  # noqa: PLC0415 - for this command
 
-    return foretell(inputs, out, recipe=recipe, model=model, group_by=group_by, as_json=as_json)
+    return foretell(
+        inputs,
+        out,
+        recipe=recipe,
+        model=model,
+        group_by=group_by,
+        offline="--offline" if offline else "",
+        as_json=as_json,
+    )
 
 
 @cli.command()
@@ -175,6 +300,7 @@ def status(out: Path | None, stack: str | None, job: str | None, as_json: bool) 
 @click.option("--all", "final", is_flag=True, help="Also what can't be expected to succeed.")
 @_NO_WAIT
 @_YES
+@_ASK_ABOVE
 @_JSON
 def retry(  # noqa: PLR0917 - click passes them by name
     out: Path | None,
@@ -183,13 +309,15 @@ def retry(  # noqa: PLR0917 - click passes them by name
     final: bool,
     no_wait: bool,
     yes: bool,
+    ask_above: Decimal | None,
     as_json: bool,
 ) -> int:
     """Try the failed documents in OUT, or of a stack, again."""
     home = _home(out, stack, job)
+    given = consent(yes=yes, ask_above=ask_above)
     if isinstance(home, str):
-        return stack_commands.retry(home, job=job, final=final, yes=yes, as_json=as_json)
-    return commands.retry(home, final=final, wait=not no_wait, yes=yes, as_json=as_json)
+        return stack_commands.retry(home, job=job, final=final, given=given, as_json=as_json)
+    return commands.retry(home, final=final, wait=not no_wait, given=given, as_json=as_json)
 
 
 @cli.command()

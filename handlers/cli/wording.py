@@ -20,6 +20,7 @@ SENTENCES = {
     "requeued": "{documents:failed document} to be tried again",
     "cancel_asked": "{batches:batch} asked to stop; what is finished is collected",
     "declined": "nothing was submitted",
+    "sampled": "a sample of {documents:document}, of {of:}",
     "documents_held": "{documents:document} {message}",
     "reports_of_another_recipe": "{reports:report} made by another recipe or model: kept as it is; "
     "for new ones use another --out",

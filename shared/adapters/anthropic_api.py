@@ -8,12 +8,12 @@ sends a GET once more when a kept connection turns out to be dead; never a POST.
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.adapters.anthropic_errors import (
     Answer,
@@ -26,6 +26,7 @@ from shared.adapters.anthropic_errors import (
 )
 from shared.adapters.provider_batches import PAGE_SIZE, Unusable, decode_batch, list_since
 from shared.adapters.result_lines import Lines
+from shared.adapters.token_counts import Pieces, decode_count, encode_count
 from shared.domain.ids import ProviderId
 from shared.domain.pause import PauseReason
 from shared.ports.batch_api import ApiError, Body, ProviderBatch, Unavailable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 _BATCHES = "/v1/messages/batches"
+_COUNT = "/v1/messages/count_tokens"
 _PIECE = 256 << 10
 """How much of the results is put together before it is cut into lines; the transport's own reads
 are 16 KB."""
@@ -64,7 +66,7 @@ class MissingApiKey(Unavailable):
 
 
 class AnthropicApi:
-    """`shared.ports.batch_api.BatchApi` over `AsyncAnthropic` and its aiohttp transport.
+    """`BatchApi` and `TokenCounter` over `AsyncAnthropic` and its aiohttp transport.
 
     `api_key` may be a function that is asked at the first call; without a key the SDK's own ways to
     one hold (ANTHROPIC_API_KEY first), and likewise ANTHROPIC_BASE_URL. Raises MissingApiKey at the
@@ -139,6 +141,21 @@ class AnthropicApi:
             f"{_BATCHES}/{provider_id}/cancel", cast_to=_response(), options=self._options()
         )
         return _batch(await self._answered(Call.CANCEL, request), Call.CANCEL)
+
+    async def count_tokens(self, params: Mapping[str, Any]) -> int:
+        """Tokens of the prompt of a request with these params; `TokenCounter`'s."""
+        body = Pieces(encode_count(params))
+        headers = {"content-type": "application/json", "content-length": str(body.length)}
+        request = self._client().post(
+            _COUNT,
+            cast_to=_response(),
+            content=_Replayable(body),
+            options=self._options(headers),
+        )
+        try:
+            return decode_count((await self._answered(Call.COUNT_TOKENS, request)).content)
+        except Unusable as error:
+            raise unproven(str(error), Call.COUNT_TOKENS) from error
 
     async def created_since(self, since: datetime) -> AsyncGenerator[ProviderBatch, None]:
         """All batches of the workspace created at or after `since`, newest first."""

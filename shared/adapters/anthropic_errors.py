@@ -66,6 +66,7 @@ class Call(StrEnum):
     CANCEL = "cancel"
     LIST = "list"
     RESULTS = "results"
+    COUNT_TOKENS = "count_tokens"
 
 
 _OF_ONE_BATCH = frozenset({Call.RETRIEVE, Call.CANCEL, Call.RESULTS})

@@ -6,11 +6,13 @@ as the SDK's adapter would.
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from shared.adapters.anthropic_errors import Answer, Call, from_answer, unproven
 from shared.adapters.provider_batches import Unusable, decode_batch, list_since
-from shared.adapters.simulator.core import BATCHES, Simulator
+from shared.adapters.simulator.core import BATCHES, COUNT_TOKENS, Simulator
 from shared.adapters.simulator.messages import Cut, Request, Response
+from shared.adapters.token_counts import decode_count, encode_count
 from shared.domain.ids import ProviderId
 from shared.ports.batch_api import Body, ProviderBatch
 
@@ -43,6 +45,15 @@ class SimulatorApi:
         """Ask for a batch to be canceled."""
         path = f"{BATCHES}/{provider_id}/cancel"
         return _batch(self._call(Call.CANCEL, "POST", path), Call.CANCEL)
+
+    async def count_tokens(self, params: Mapping[str, Any]) -> int:
+        """Tokens of the prompt of a request with these params; `TokenCounter`'s."""
+        content = encode_count(params)
+        answer = self._call(Call.COUNT_TOKENS, "POST", COUNT_TOKENS, body=content)
+        try:
+            return decode_count(answer.body)
+        except Unusable as error:
+            raise unproven(str(error), Call.COUNT_TOKENS) from error
 
     async def created_since(self, since: datetime) -> AsyncGenerator[ProviderBatch, None]:
         """All batches created at or after `since`, newest first."""

@@ -21,3 +21,10 @@ def still(
             document = rows.get(candidate.path)
             if document is not None and document.status is status:
                 yield document
+
+
+def waiting_of(deps: Deps, job: JobName) -> Iterator[Document]:
+    """What waits in all open groups of the job."""
+    for group in list(deps.store.groups(job)):
+        found = deps.store.waiting(job, group.name)
+        yield from still(deps, job, found, DocumentStatus.WAITING)

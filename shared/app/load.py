@@ -41,11 +41,24 @@ class Waiting:
         return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
 
     def estimate(
-        self, recipe: Recipe, catalog: Catalog, *, report_tokens: int | None = None
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        *,
+        report_tokens: int | None = None,
+        input_tokens: int | None = None,
     ) -> Estimate:
-        """What all of it may cost with this recipe; `report_tokens` as reports so far tell."""
+        """What all of it may cost with this recipe; `report_tokens` as reports so far tell,
+        `input_tokens` as they were counted."""
         at_most = self.at_most(recipe, catalog)
-        return estimate(self.load, recipe, catalog, at_most=at_most, report_tokens=report_tokens)
+        return estimate(
+            self.load,
+            recipe,
+            catalog,
+            at_most=at_most,
+            report_tokens=report_tokens,
+            input_tokens=input_tokens,
+        )
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:
         """How many batches it makes, cut along groups and filled one after the other."""

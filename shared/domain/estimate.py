@@ -41,12 +41,13 @@ def estimate(
     *,
     at_most: Decimal | None,
     report_tokens: int | None = None,
+    input_tokens: int | None = None,
 ) -> Estimate:
     """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each document,
-    `report_tokens` the mean of reports there are."""
-    prompt = len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
-    size = load.bytes + load.documents * prompt
-    input_tokens = size // BYTES_PER_TOKEN
+    `report_tokens` the mean of reports there are, `input_tokens` what was counted."""
+    if input_tokens is None:
+        size = load.bytes + load.documents * prompt_bytes(recipe)
+        input_tokens = size // BYTES_PER_TOKEN
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
 
@@ -65,6 +66,11 @@ def estimate(
         at_most=at_most,
         likely_without_batches=likely(batch=False),
     )
+
+
+def prompt_bytes(recipe: Recipe) -> int:
+    """How much is sent with each document, about."""
+    return len(recipe.template.encode()) + len((recipe.system or "").encode()) + 400
 
 
 def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -10,6 +11,9 @@ from shared.domain.policy import LOOKS_PER_MINUTE, MAX_BATCH_BYTES, MAX_BATCH_RE
 
 MOST_LOOKS = 1_000_000
 """As good as no limit: for a simulator."""
+
+ASK_ABOVE = Decimal(1)
+"""US dollars. Ours: what nobody minds to lose on a try, and a mistake's first batch goes beyond."""
 
 
 class InvalidSettings(Exception):
@@ -25,6 +29,7 @@ class Settings:
     max_batch_bytes: int = MAX_BATCH_BYTES
     poll_interval: timedelta = timedelta(seconds=60)
     looks_per_minute: int = LOOKS_PER_MINUTE
+    ask_above: Decimal = ASK_ABOVE
     table: str = ""
     input_bucket: str = ""
     output_bucket: str = ""
@@ -70,6 +75,7 @@ class Settings:
             max_batch_bytes=int(
                 number("DOCMILL_MAX_BATCH_BYTES", MAX_BATCH_BYTES, 1_000, MAX_BATCH_BYTES)
             ),
+            ask_above=Decimal(str(number("DOCMILL_ASK_ABOVE", float(ASK_ABOVE), 0, 10**9))),
             table=env.get("DOCMILL_TABLE", ""),
             input_bucket=env.get("DOCMILL_INPUT_BUCKET", ""),
             output_bucket=env.get("DOCMILL_OUTPUT_BUCKET", ""),

@@ -50,8 +50,8 @@ def test_every_status_of_every_call_means_something(status: int, call: Call) -> 
     elif status >= 500 and status != 529:
         assert isinstance(error, InDoubt)
     if status == 404:
-        at_the_address = call in (Call.CREATE, Call.LIST)
-        assert isinstance(error, Unavailable if at_the_address else NotFound)
+        kinds = {Call.CREATE: Unavailable, Call.LIST: Unavailable, Call.COUNT_TOKENS: Refused}
+        assert isinstance(error, kinds.get(call, NotFound))
     assert str(status) in error.message
 
 

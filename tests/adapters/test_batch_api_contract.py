@@ -1,4 +1,5 @@
-"""What every BatchApi does: the SDK over HTTP to the simulator, and the simulator in process."""
+"""What every BatchApi and TokenCounter does: the SDK over HTTP to the simulator, and the simulator
+in process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
+from shared.adapters.anthropic_api import AnthropicApi
 from shared.adapters.simulator.core import Simulator, SimulatorSettings
 from shared.adapters.simulator.faults import Call, Fault, Faults
 from shared.adapters.simulator.messages import Cut
@@ -26,6 +28,7 @@ from shared.ports.batch_api import (
     Refused,
     Unavailable,
 )
+from shared.ports.token_counter import TokenCounter
 from tests.adapters.api_server import Content, api
 
 NOBODY = ProviderId("msgbatch_nobody")
@@ -47,6 +50,7 @@ class Provider:
     """An adapter, and the levers of what is behind it."""
 
     api: BatchApi
+    counter: TokenCounter
     simulator: Simulator
     clock: Clock
 
@@ -89,13 +93,17 @@ Run = Callable[[Trial], None]
 
 
 @asynccontextmanager
-async def over_http(simulator: Simulator, clock: Clock) -> AsyncIterator[BatchApi]:
+async def over_http(
+    simulator: Simulator, clock: Clock
+) -> AsyncIterator[AnthropicApi | SimulatorApi]:
     async with serving(simulator, clock=clock) as url, api(url, page_size=2) as adapter:
         yield adapter
 
 
 @asynccontextmanager
-async def in_process(simulator: Simulator, clock: Clock) -> AsyncIterator[BatchApi]:
+async def in_process(
+    simulator: Simulator, clock: Clock
+) -> AsyncIterator[AnthropicApi | SimulatorApi]:
     yield SimulatorApi(simulator, clock.now)
 
 
@@ -110,7 +118,7 @@ def run(request: pytest.FixtureRequest) -> Run:
             )
             clock = Clock()
             async with asyncio.timeout(30), request.param(simulator, clock) as adapter:
-                await trial(Provider(adapter, simulator, clock))
+                await trial(Provider(adapter, adapter, simulator, clock))
 
         asyncio.run(main())
 
@@ -340,5 +348,53 @@ def test_results_can_be_left_early(run: Run) -> None:
         async with aclosing(stream):
             assert await anext(stream)
         assert len(await provider.results(made.id)) == 300
+
+    run(trial)
+
+
+PARAMS = {
+    "model": "claude-opus-4-6",
+    "max_tokens": 100,
+    "system": "s" * 400,
+    "messages": [{"role": "user", "content": "x" * 4000}],
+    "inference_geo": "us",
+}
+
+
+def test_tokens_are_counted_without_anything_being_created(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        tokens = await provider.counter.count_tokens(PARAMS)
+        assert 1000 < tokens < 1200
+        assert provider.simulator.calls == {Call.COUNT_TOKENS: 1}
+        assert provider.simulator.batches == {}
+        made = await provider.create()
+        provider.clock.advance(61)
+        lines = await provider.results(made.id)
+        used = msgspec.json.decode(lines[0])["result"]["message"]["usage"]["input_tokens"]
+        small = {"model": "claude-opus-4-6", "messages": [{"role": "user", "content": "Hi"}]}
+        assert await provider.counter.count_tokens(small) == used
+
+    run(trial)
+
+
+def test_a_prompt_that_is_not_counted_is_refused_or_unavailable_like_other_calls(run: Run) -> None:
+    async def trial(provider: Provider) -> None:
+        with pytest.raises(Refused) as caught:
+            await provider.counter.count_tokens(PARAMS | {"model": "claude-none"})
+        assert caught.value.type == "not_found_error"
+        with pytest.raises(Refused) as caught:
+            await provider.counter.count_tokens(PARAMS | {"system": "s" * 32_000_001})
+        assert caught.value.type == "request_too_large"
+        for how, reason in (
+            ({"status": 401}, PauseReason.ACCESS),
+            ({"status": 429}, PauseReason.RATE_LIMIT),
+            ({"status": 529}, PauseReason.OVERLOADED),
+            ({"status": 500}, PauseReason.UNREACHABLE),
+            ({"cut": Cut.AFTER}, PauseReason.UNREACHABLE),
+        ):
+            provider.fault(Call.COUNT_TOKENS, **how)
+            with pytest.raises(Unavailable) as failed:
+                await provider.counter.count_tokens(PARAMS)
+            assert failed.value.reason is reason
 
     run(trial)

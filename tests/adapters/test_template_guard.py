@@ -33,6 +33,13 @@ def guard() -> Iterator[TemplateGuard]:
     found.close()
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    yield made
+    made.store.close()
+
+
 def pid(guard: TemplateGuard) -> int:
     assert guard._child is not None
     return guard._child.pid
@@ -121,9 +128,8 @@ def test_a_deadly_recipe_is_refused_before_anything_is_spent(guard: TemplateGuar
 
 
 def test_a_document_that_its_recipe_makes_too_much_of_fails_alone(
-    tmp_path: Path, guard: TemplateGuard
+    home: Home, guard: TemplateGuard
 ) -> None:
-    home = Home(tmp_path)
     grows = "{% if document.name == 'bad.md' %}" + DEADLY[1] + "{% endif %}{{ document.text }}"
     text = RECIPE.replace("{{ document.text }}", grows)
     home.recipe = parse_recipe(text, name="r.md", catalog=catalog(), guard=guard)

@@ -10,7 +10,7 @@ from tests.cost.table import rendered, write
 
 @click.command()
 @click.option("--documents", default=400, show_default=True, help="Of the larger loads; to 500.")
-@click.option("--write", "into_readme", is_flag=True, help="Put the tables into README.md.")
+@click.option("--write", "into_readme", is_flag=True, help="Put the tables into infra/README.md.")
 def main(documents: int, *, into_readme: bool) -> None:
     """Run three loads through the real functions on moto, and price them."""
     loads = counted(documents)

@@ -1,4 +1,4 @@
-"""The bill as the README shows it."""
+"""The bill as infra/README.md shows it."""
 
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -16,7 +16,7 @@ from tests.cost.bill import (
 )
 from tests.cost.load import RECIPE
 
-README = TEMPLATE.parents[1] / "README.md"
+README = TEMPLATE.parent / "README.md"
 BEGIN, END = "<!-- cost: make cost WRITE=1 -->\n", "<!-- end of cost -->\n"
 _CENT = Decimal("0.01")
 _LEAST = Decimal("0.005")

@@ -66,6 +66,7 @@ def one_day(documents: int, seed: int) -> None:
         grown = _peak() - before
         click.echo(table_of_day(lived))
         check(lived)
+        lived.store.close()
     click.echo(json.dumps({"grown": grown}))
 
 

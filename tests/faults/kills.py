@@ -67,7 +67,7 @@ class Campaign:
         """The command, always the same."""
         recipe = self.folder / "recipe.md"
         where = ("run", self.folder / "in", "--out", self.out, "--recipe", recipe)
-        return (*where, "--poll-interval", "0.05")
+        return (*where, "--poll-interval", "0.05", "--yes")
 
     def drop(self, draw: random.Random) -> None:
         """New documents in some groups, and new versions of old ones."""

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ import yaml
 
 from handlers import collect, intake, poll, reconcile, submit
 from handlers.cli import commands
+from handlers.cli.agreeing import Consent
 from handlers.events import MalformedEvent, changed_keys, sqs_records, upload_records
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.server import Running, running_simulator
@@ -161,7 +163,7 @@ def run_on_laptop(folder: Path, out: Path) -> int:
         max_cost=None,
         wait=True,
         simulate=False,
-        yes=True,
+        given=Consent(yes=True, above=Decimal(0)),
         as_json=True,
     )
 
@@ -210,7 +212,7 @@ def test_an_event_for_an_object_that_is_gone_is_passed_over(aws: Cloud) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EVENTS.glob("*.json")))
 def test_every_payload_is_taken_although_what_it_names_is_not_there(aws: Cloud, name: str) -> None:
-    """What README says comes of each on a stack that holds nothing."""
+    """What infra/README.md says comes of each on a stack that holds nothing."""
     event = load(name)
     if name == "scheduler-tick.json":
         for timer in (submit, poll, reconcile):

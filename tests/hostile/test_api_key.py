@@ -47,7 +47,7 @@ def run(docmill: Docmill, place: Path, key: str, **environment: str) -> str:
     """All that a run, a second one and the commands after it say."""
     write_documents(place / "in", 3)
     (place / "in" / "_recipe.md").write_text("---\nmodel: m\n---\n{{ document.text }}")
-    words = ("run", place / "in", "--out", place / "out", "--no-wait", "--poll-interval", "0.05")
+    words = ("run", place / "in", "--out", place / "out", "--no-wait", "--yes")
     said = ""
     environment["ANTHROPIC_API_KEY"] = key
     for command in (words, (*words, "--json"), ("status", place / "out")):

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(docmill: Docmill, folder: Path, *more: str) -> tuple[int, str, str]:
     out = folder.parent / "out"
-    done = docmill("run", folder, "--out", out, "--poll-interval", "0.05", *more)
+    done = docmill("run", folder, "--out", out, "--poll-interval", "0.05", "--yes", *more)
     status = docmill("status", out)
     return done.status, done.out + status.out, done.err + status.err
 

@@ -1,4 +1,4 @@
-"""README says of the stack what the template says."""
+"""README and infra/README.md say of the stack what the template says."""
 
 import re
 import tomllib
@@ -14,10 +14,11 @@ from tests.aws import template
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "infra" / "README.md").read_text(encoding="utf-8")
 
 
-def section(begin: str, end: str) -> str:
-    return README.partition(begin)[2].partition(end)[0]
+def section(begin: str, end: str, text: str = PAGE) -> str:
+    return text.partition(begin)[2].partition(end)[0]
 
 
 def test_every_parameter_is_listed_with_its_default() -> None:
@@ -50,7 +51,7 @@ def test_every_notice_is_listed() -> None:
 def test_outputs_that_are_named_are_there() -> None:
     named = {"NotificationsTopicArn", "EventBusName", "LogGroupName", "ApiKeySecretArn"}
     assert named <= template()["Outputs"].keys()
-    assert all(name in README for name in named)
+    assert all(name in README + PAGE for name in named)
 
 
 def test_the_command_line_finds_a_stack_by_its_outputs() -> None:
@@ -83,7 +84,7 @@ def test_what_a_stack_is_deployed_with_is_no_change_to_a_file_of_the_project() -
 
 
 def test_the_commands_of_a_first_job_are_those_of_the_command_line() -> None:
-    told = re.findall(r"docmill ([a-z][^#`\n]*)", section("### Deploy", "| parameter |"))
+    told = re.findall(r"docmill ([a-z][^#`\n]*)", section("### Deploy", "## What docmill", README))
     asked = [words.split() for words in told if words.split()[0] in cli.commands]
     assert {"drop", "recipes", "reports", "status"} <= {words[0] for words in asked}
     for words in asked:

@@ -33,6 +33,7 @@ NOT_OF_THE_TEMPLATE = {
     "ANTHROPIC_API_KEY": "comes from the secret",
     "AWS_ENDPOINT_URL": "only for tests",
     "AWS_ENDPOINT_URL_S3": "only for tests",
+    "DOCMILL_ASK_ABOVE": "is for a person at a terminal",
     "DOCMILL_MAX_BATCH_BYTES": "the provider's limit holds",
 }
 

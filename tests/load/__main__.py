@@ -35,6 +35,7 @@ def main(documents: int, only: str | None) -> None:
                 hour = Hour(documents=documents, folder=folder, weight=weight, quotas=quotas)
                 hour.run()
                 hour.check()
+                hour.store.close()
             click.echo(table(name, hour))
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
             click.echo(f"  (simulated in {time.monotonic() - began:.0f} s; peak {peak} MiB)")

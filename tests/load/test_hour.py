@@ -1,5 +1,7 @@
 """An hour of uploads in virtual time, a fiftieth of what `make load` simulates."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.faults.scratch import scratch
@@ -22,8 +24,10 @@ SHORT = {
 
 
 def lived(quotas: Quotas, *, weight: int = _WEIGHT) -> Hour:
-    with scratch() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
         hour = Hour(documents=_DOCUMENTS, folder=folder, weight=weight, quotas=quotas)
+        stack.callback(hour.store.close)
         hour.run()
         print(table("an hour", hour))  # noqa: T201 - shown when it fails, and by -s
         hour.check()

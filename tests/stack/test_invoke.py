@@ -1,4 +1,4 @@
-"""events/*.json with `sam remote invoke`, as README says, on a stack that holds none of it."""
+"""events/*.json with `sam remote invoke`, on a stack that holds none of it: see infra/README.md."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

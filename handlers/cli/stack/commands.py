@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from handlers.cli.agreeing import Consent
+
 _STACK = click.option("--stack", required=True, metavar="NAME", help="The stack, by its name.")
 _JOB = click.option("--job", metavar="JOB", help="The job, by its name.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
@@ -109,11 +111,11 @@ def status(stack: str, *, job: str | None, as_json: bool) -> int:
     return perform(stack, job=job, as_json=as_json)
 
 
-def retry(stack: str, *, job: str | None, final: bool, yes: bool, as_json: bool) -> int:
+def retry(stack: str, *, job: str | None, final: bool, given: Consent, as_json: bool) -> int:
     """`docmill retry --stack`."""
     from handlers.cli.stack.control import retry as perform
 
-    return perform(stack, job=job, final=final, yes=yes, as_json=as_json)
+    return perform(stack, job=job, final=final, given=given, as_json=as_json)
 
 
 def cancel(stack: str, *, job: str | None, wait: bool, as_json: bool) -> int:

@@ -1,12 +1,12 @@
 """`docmill retry` and `cancel` on a stack, whose functions go on meanwhile."""
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import click
 
+from handlers.cli.agreeing import Consent, agreed, exposure
 from handlers.cli.process import on_leaving
 from handlers.cli.session import LEFT_OPEN
 from handlers.cli.stack.opened import only_job, opened
@@ -36,14 +36,14 @@ _CLEAN_ROUNDS = 2
 """Rounds in a row that find nothing open, before that is believed: an index may hide what came."""
 
 
-def retry(stack: str, *, job: str | None, final: bool, yes: bool, as_json: bool) -> int:
+def retry(stack: str, *, job: str | None, final: bool, given: Consent, as_json: bool) -> int:
     """Let failed documents wait again; the stack submits them when it looks at groups next."""
     with opened(stack) as found:
         name = only_job(found, job)
         deps = found.deps()
         _, kept = put_in_place(deps, name)
         wanted = (worth_retrying(final=final, kept=kept), unpaid(deps, name))
-        if not _agreed(deps, name, wanted, yes=yes, as_json=as_json):
+        if not _agreed(deps, name, wanted, given, as_json=as_json):
             tell(
                 "nothing was changed",
                 event="declined",
@@ -67,9 +67,10 @@ def retry(stack: str, *, job: str | None, final: bool, yes: bool, as_json: bool)
 
 
 def _agreed(
-    deps: Deps, job: JobName, wanted: tuple[Wanted, ...], *, yes: bool, as_json: bool
+    deps: Deps, job: JobName, wanted: tuple[Wanted, ...], given: Consent, *, as_json: bool
 ) -> bool:
-    """Say what it may cost, with what waits already, and where somebody can answer, ask."""
+    """Say what it may cost, with what waits already, and ask as a laptop's commands do."""
+    most = None
     with suppress(NoRecipe):  # retry lets them wait until there is one; then `max_cost` holds
         recipe = deps.recipe(job)
         found = waiting(deps, job, recipe, also=would_wait(deps, job, *wanted))
@@ -79,9 +80,8 @@ def _agreed(
         nearest = catalog().nearest(recipe.model)
         text = priced(guess, recipe, simulated=False, so_far=False, nearest=nearest)
         click.echo(escaped(text), err=as_json)
-    if yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return True
-    return click.confirm("Go on?", default=False, err=True)
+        most = exposure(guess, recipe)
+    return agreed(most, given)
 
 
 def cancel(

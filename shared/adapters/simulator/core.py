@@ -33,13 +33,21 @@ from shared.adapters.simulator.rules import (
     read_requests,
 )
 from shared.adapters.simulator.settings import SimulatorSettings
+from shared.adapters.simulator.token_counts import COUNT_TOKENS, count
 
 _MALFORMED = b'{"custom_id": "cut\n'
 _STRAY = b'{"custom_id":"nobodys","result":{"type":"canceled"}}\n'
 
 BATCHES = "/v1/messages/batches"
 
-__all__ = ["BATCHES", "LIFETIME", "SimulatedBatch", "Simulator", "SimulatorSettings"]
+__all__ = [
+    "BATCHES",
+    "COUNT_TOKENS",
+    "LIFETIME",
+    "SimulatedBatch",
+    "Simulator",
+    "SimulatorSettings",
+]
 
 
 @dataclass(slots=True)
@@ -103,6 +111,8 @@ class Simulator:
                 return self._create(now, request)
             case Call.LIST:
                 return self._list(now, request)
+            case Call.COUNT_TOKENS:
+                return count(request.body)
         batch = self._find(now, batch_id)
         match call:
             case Call.RETRIEVE:
@@ -299,6 +309,8 @@ def _host(request: Request) -> str:
 def _route(request: Request) -> tuple[Call, str]:
     """Which call it is, and of which batch. Raises ApiError for what is none."""
     path = request.path.rstrip("/")
+    if path == COUNT_TOKENS and request.method == "POST":
+        return Call.COUNT_TOKENS, ""
     batch_id, _, action = path.removeprefix(BATCHES).removeprefix("/").partition("/")
     routes: dict[tuple[bool, str], dict[str, Call]] = {
         (False, ""): {"POST": Call.CREATE, "GET": Call.LIST},

@@ -7,7 +7,7 @@ from shared.adapters.simulator.messages import ApiError, Cut, Framing
 
 
 class Call(StrEnum):
-    """The methods of the Batches API."""
+    """The methods of the Batches API, and the one that counts tokens."""
 
     CREATE = "create"
     RETRIEVE = "retrieve"
@@ -15,6 +15,7 @@ class Call(StrEnum):
     CANCEL = "cancel"
     DELETE = "delete"
     RESULTS = "results"
+    COUNT_TOKENS = "count_tokens"
 
 
 _TYPES = {

@@ -135,7 +135,7 @@ def _call(request: Request) -> Call:
     if request.path == _BATCHES:
         return Call.CREATE if request.method == "POST" else Call.LIST
     last = request.path.rsplit("/", 1)[-1]
-    return Call(last) if last in ("results", "cancel") else Call.RETRIEVE
+    return Call(last) if last in ("results", "cancel", "count_tokens") else Call.RETRIEVE
 
 
 class Docmill:

@@ -20,11 +20,12 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
 
 @pytest.fixture
 def docmill(provider: Provider) -> Docmill:
-    """The command, with the provider's address in its environment."""
+    """The command, with the provider's address in its environment; it asks about no price."""
     return Docmill(
         {
             "ANTHROPIC_API_KEY": "test",
             "ANTHROPIC_BASE_URL": provider.running.base_url,
             "DOCMILL_DOUBT_GRACE_S": "0.3",
+            "DOCMILL_ASK_ABOVE": "1000000",
         }
     )

@@ -1,14 +1,28 @@
 """`docmill estimate` and `run --dry-run`: what a run would do, told without doing any of it."""
 
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.handlers.cli.command import Docmill, Provider, reports, write_documents
+from shared.adapters.simulator.faults import Call, Fault
+from shared.adapters.simulator.messages import Cut
+from tests.handlers.cli.command import (
+    PATIENCE_S,
+    ROOT,
+    Docmill,
+    Provider,
+    reports,
+    summary,
+    write_documents,
+)
 
 MODEL = "claude-opus-4-6"
+QUICK = ("--poll-interval", "0.05")
 
 
 @pytest.fixture
@@ -48,7 +62,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_it_says_what_the_run_then_does_and_says(
     tmp_path: Path, docmill: Docmill, provider: Provider, folder: Path, recipe: Path
 ) -> None:
-    before = told(docmill, folder, "--recipe", recipe)
+    before = told(docmill, folder, "--recipe", recipe, "--offline")
     assert provider.batches() == 0
     done = docmill(
         "run", folder, "--out", tmp_path / "out", "--recipe", recipe, "--json", "--yes",
@@ -69,7 +83,9 @@ def test_it_changes_nothing_and_needs_no_key(
 ) -> None:
     docmill.environment.pop("ANTHROPIC_API_KEY")
     out = tmp_path / "out"
-    assert told(docmill, folder, "--out", out, "--recipe", recipe)["documents"] == 8
+    found = told(docmill, folder, "--out", out, "--recipe", recipe)
+    assert found["documents"] == 8
+    assert (found["counted"], found["not_counted"]) == (0, "ANTHROPIC_API_KEY is not set")
     dry = docmill("run", folder, "--out", out, "--recipe", recipe, "--dry-run")
     assert dry.status == 0, dry.err
     assert not out.exists()
@@ -102,6 +118,104 @@ def test_what_can_not_be_sent_and_what_each_model_costs_is_said(
     assert "not with claude-haiku-4-5: 200,000 is above the 64,000 output tokens" in done.out
 
 
+def test_tokens_are_counted_by_the_api_for_some_and_scaled_to_the_rest(
+    tmp_path: Path, docmill: Docmill, provider: Provider, recipe: Path
+) -> None:
+    folder = tmp_path / "many"
+    for number in range(50):
+        (folder / f"g{number % 3}").mkdir(parents=True, exist_ok=True)
+        name = f"g{number % 3}/{number}.{'md' if number % 2 else 'txt'}"
+        (folder / name).write_text("word " * (10 + 13 * number))
+    found = told(docmill, folder, "--recipe", recipe)
+    assert (found["counted"], found["documents"], found["not_counted"]) == (20, 50, None)
+    assert provider.running.simulator.calls == {Call.COUNT_TOKENS: 20}
+    low, high = found["input_tokens_low"], found["input_tokens_high"]
+    assert low < found["models"][0]["input_tokens"] < high
+    done = docmill("estimate", folder, "--recipe", recipe)
+    assert "tokens in: counted by the API for 20 of 50 requests; from " in done.out
+    assert f"another model than {MODEL} may count otherwise" in done.out
+    docmill("run", folder, "--out", tmp_path / "out", "--recipe", recipe, *QUICK)
+    used = summary(tmp_path / "out")["tokens"]["input"]
+    assert low <= used <= high
+    again = docmill("estimate", folder, "--out", tmp_path / "out", "--recipe", recipe)
+    assert "50 documents reported already" in again.out
+
+
+def test_a_few_are_counted_whole_and_what_the_run_uses_is_what_was_counted(
+    tmp_path: Path, docmill: Docmill, folder: Path, recipe: Path
+) -> None:
+    (folder / "photo.png").unlink()
+    found = told(docmill, folder, "--recipe", recipe)
+    assert found["counted"] == found["documents"] == 7
+    assert found["input_tokens_low"] == found["input_tokens_high"]
+    docmill("run", folder, "--out", tmp_path / "out", "--recipe", recipe, *QUICK)
+    used = summary(tmp_path / "out")["tokens"]["input"]
+    assert found["models"][0]["input_tokens"] == used
+
+
+@pytest.mark.parametrize(
+    ("words", "fault", "why"),
+    [
+        (("--offline",), None, "--offline"),
+        ((), Fault(call=Call.COUNT_TOKENS, status=404, times=None), "simulated (HTTP 404"),
+        ((), Fault(call=Call.COUNT_TOKENS, cut=Cut.BEFORE, times=None), "no whole answer"),
+        ((), Fault(call=Call.COUNT_TOKENS, status=401, times=None), "the key is refused"),
+    ],
+)
+def test_where_the_api_does_not_count_the_estimate_goes_on_and_says_so(  # noqa: PLR0917
+    docmill: Docmill,
+    provider: Provider,
+    folder: Path,
+    recipe: Path,
+    words: tuple[str, ...],
+    fault: Fault | None,
+    why: str,
+) -> None:
+    provider.running.simulator.faults.script += [fault] if fault else []
+    done = docmill("estimate", folder, "--recipe", recipe, *words)
+    assert (done.status, done.err) == (0, "")
+    [line] = [line for line in done.out.splitlines() if line.startswith("tokens in: ")]
+    assert line.startswith("tokens in: guessed at 3 bytes a token (")
+    assert why in line
+    assert provider.running.simulator.calls.total() <= (4 if fault else 0) + 8
+
+
+def test_one_document_that_is_not_counted_leaves_the_others(
+    docmill: Docmill, provider: Provider, folder: Path, recipe: Path
+) -> None:
+    provider.running.simulator.faults.script.append(Fault(call=Call.COUNT_TOKENS, status=400))
+    assert told(docmill, folder, "--recipe", recipe)["counted"] == 6
+
+
+@pytest.mark.parametrize("words", [("--offline",), ("--simulate",)])
+def test_the_sdk_is_not_imported_where_nobody_is_asked(
+    tmp_path: Path, folder: Path, recipe: Path, words: tuple[str, ...]
+) -> None:
+    given = ["run", str(folder), "--out", str(tmp_path / "out"), "--recipe", str(recipe)]
+    code = (
+        "import sys; from handlers.cli.main import cli\n"
+        f"cli.main({[*given, '--dry-run', *words]!r}, standalone_mode=False)\n"
+        "print('anthropic' in sys.modules)"
+    )
+    environment = {**os.environ, "ANTHROPIC_API_KEY": "k"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=True,
+    )  # fmt: skip
+    assert done.stdout.endswith("False\n")
+    assert words[0] in done.stdout
+
+
+def test_how_long_earlier_batches_took_is_told(
+    tmp_path: Path, docmill: Docmill, folder: Path, recipe: Path
+) -> None:
+    out = tmp_path / "out"
+    docmill("run", folder, "--out", out, "--recipe", recipe, *QUICK)
+    (folder / "new.txt").write_text("new")
+    done = docmill("estimate", folder, "--out", out, "--recipe", recipe)
+    assert "none takes more than 24 hours; this output's so far (3) took 0:00:00" in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -118,3 +232,9 @@ def test_what_is_wrong_is_said_in_one_line(
     done = docmill("estimate", *given)
     assert done.status == 2
     assert why in done.said
+
+
+def test_a_run_takes_no_option_of_its_rehearsal(tmp_path: Path, docmill: Docmill) -> None:
+    done = docmill("run", tmp_path, "--out", tmp_path / "out", "--offline")
+    assert done.status == 2
+    assert "--offline is for --dry-run" in done.said

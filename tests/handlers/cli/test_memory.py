@@ -24,6 +24,7 @@ MENDED = RECIPE.replace("## Old", "## New")
 
 BROKEN = RECIPE.replace("max_tokens", "max_tokns")
 COUNT = 3
+ASKED = ("--ask-above", "0")
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_cancel_needs_no_recipe(
 def test_a_first_run_that_did_not_go_on_leaves_nothing_to_retry(
     out: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...], answer: str | None
 ) -> None:
-    docmill.at_terminal(*command, answers={"Go on?": answer})
+    docmill.at_terminal(*command, *ASKED, answers={"Go on?": answer})
     told = docmill("status", out, "--json")
     assert told.status == 3
     [found] = told.events
@@ -182,7 +183,7 @@ def test_what_a_declined_run_was_asked_for_is_forgotten(
     other = tmp_path / "other.md"
     other.write_text(MENDED)
     declined = [other if word == tmp_path / "review.md" else word for word in command]
-    docmill.at_terminal(*declined, "--max-cost", "7", answers={"Go on?": answer})
+    docmill.at_terminal(*declined, *ASKED, "--max-cost", "7", answers={"Go on?": answer})
     told = docmill("status", out, "--json").events[0]
     assert told["recipe"] == "review.md"
     done = docmill("retry", out, "--json", "--all")
@@ -198,7 +199,7 @@ def test_a_retry_that_did_not_go_on_leaves_its_failures_and_is_not_submitted_lat
     out: Path, docmill: Docmill, provider: Provider, command: tuple[object, ...], answer: str | None
 ) -> None:
     before, standing = failures(out), docmill("status", out).out
-    screen, _ = docmill.at_terminal("retry", out, "--all", answers={"Go on?": answer})
+    screen, _ = docmill.at_terminal("retry", out, "--all", *ASKED, answers={"Go on?": answer})
     assert "3 documents" in " ".join(screen.split()), "what is asked about is what would be sent"
     assert failures(out) == before
     assert docmill("status", out).out == standing
@@ -229,7 +230,9 @@ def test_a_limit_that_was_not_lifted_after_all_holds_what_it_held(
 ) -> None:
     assert docmill(*command, "--max-cost", "0.001").status == 1
     before, standing = failures(out), docmill("status", out).out
-    screen, _ = docmill.at_terminal(*command, "--max-cost", "none", answers={"Go on?": answer})
+    screen, _ = docmill.at_terminal(
+        *command, *ASKED, "--max-cost", "none", answers={"Go on?": answer}
+    )
     assert "3 documents" in " ".join(screen.split())
     assert failures(out) == before
     assert docmill("status", out).out == standing
@@ -241,7 +244,7 @@ def test_a_limit_that_was_not_lifted_after_all_holds_what_it_held(
 def test_a_simulated_run_may_follow_a_real_one_that_did_not_go_on_and_no_other(
     out: Path, docmill: Docmill, command: tuple[object, ...]
 ) -> None:
-    docmill.at_terminal(*command, answers={"Go on?": None})
+    docmill.at_terminal(*command, *ASKED, answers={"Go on?": None})
     assert docmill(*command, "--simulate").status == 0
     real = docmill(*command)
     assert real.status == 2

@@ -192,7 +192,7 @@ def test_on_a_terminal_the_price_is_asked_about_and_a_no_submits_nothing(  # noq
 ) -> None:
     write_documents(tmp_path / "in", 2)
     command = ("run", tmp_path / "in", "--out", tmp_path / "out", *QUICK, recipe)
-    screen, code = docmill.at_terminal(*command, answers={"Go on?": answer})
+    screen, code = docmill.at_terminal(*command, "--ask-above", 0, answers={"Go on?": answer})
     assert code == status
     assert "recipe review.md, claude-opus-4-6: 2 documents" in " ".join(screen.split())
     assert ("nothing was submitted" in screen) == (status == 3)

@@ -66,6 +66,10 @@ def test_failed_documents_are_tried_again(stack: Deployed, tmp_path: Path) -> No
     paid = len(stack.cloud.paid())
 
     stack.cloud.provider.simulator.faults = Faults()
+    refused = stack("retry", "--job", JOB, DOCMILL_ASK_ABOVE="0")
+    assert refused.status == 2
+    assert "nobody can be asked here" in refused.said
+    assert set(statuses().values()) == {DocumentStatus.FAILED}
     done = stack("retry", "--job", JOB, "--json")
     assert done.status == 3
     assert "3 documents" in done.err

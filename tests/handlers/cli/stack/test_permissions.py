@@ -1,4 +1,4 @@
-"""README names the permissions of each command: those that it uses, and no others."""
+"""infra/README.md names the permissions of each command: those that it uses, and no others."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ UNSEEN = {
 
 @pytest.fixture(scope="module")
 def listed() -> dict[str, set[str]]:
-    table = (ROOT / "README.md").read_text("utf-8").partition("| for | permissions |")[2]
+    table = (ROOT / "infra/README.md").read_text("utf-8").partition("| for | permissions |")[2]
     rows = re.findall(r"^\| (\w+) \| (.*) \|$", table.partition("\n\n")[0], re.MULTILINE)
     return {name: set(re.findall(r"`(\w+:\w+)`", said)) for name, said in rows}
 

@@ -1,0 +1,115 @@
+"""What documents came to, read from the results of their batches once more: that costs nothing."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace as changed
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from shared.app.deps import Deps
+from shared.app.slices import slices
+from shared.domain.batch import Batch, BatchStatus
+from shared.domain.catalog import Usage
+from shared.domain.document import Document, DocumentStatus
+from shared.domain.ids import CustomId, JobName
+from shared.domain.outcome import MalformedLine, Outcome, Report, Retry, decode, judge
+from shared.domain.projection import Observed
+from shared.domain.recipe import Recipe
+from shared.ports.batch_api import ApiError
+
+_MOST_REQUESTS = 10_000
+"""Of a batch that is read for a few of its documents; one that was made for them has no more."""
+
+_MOST_BATCHES = 1_000
+_ENDS = (DocumentStatus.REPORTED, DocumentStatus.FAILED)
+
+
+async def observe(
+    deps: Deps, job: JobName, recipe: Recipe, paths: Collection[str]
+) -> Mapping[str, Observed]:
+    """Those of the documents that came to an end by this recipe, or before they were sent, with
+    all their tries.
+
+    What was made by another recipe, and whose results are gone, isn't among them.
+    """
+    ended = {each.path: each for each in _documents(deps, job, paths) if each.status in _ENDS}
+    found = {
+        path: Observed(size=document.content.size)
+        for path, document in ended.items()
+        if document.failure is not None and document.failure.custom_id is None
+    }
+    batches = [each for each in deps.store.batches(job) if _readable(each, recipe)]
+    for batch in batches[-_MOST_BATCHES:]:
+        members = deps.store.members(batch.id)
+        mine = {each.custom_id: each.path for each in members if each.path in ended}
+        for path, outcome in (await _outcomes(deps, batch, mine)).items():
+            before = found.get(path, Observed(size=ended[path].content.size))
+            found[path] = _with(before, deps, batch, outcome)
+    return {path: _ended(each, ended[path]) for path, each in found.items()}
+
+
+def _documents(deps: Deps, job: JobName, paths: Collection[str]) -> Iterator[Document]:
+    for part in slices(sorted(paths)):
+        yield from deps.store.documents(job, part).values()
+
+
+def _readable(batch: Batch, recipe: Recipe) -> bool:
+    return (
+        batch.status is BatchStatus.COLLECTED
+        and batch.fingerprint == recipe.fingerprint
+        and batch.size <= _MOST_REQUESTS
+    )
+
+
+async def _outcomes(deps: Deps, batch: Batch, mine: Mapping[CustomId, str]) -> dict[str, Outcome]:
+    """What became of those in the batch that are `mine`."""
+    found: dict[str, Outcome] = {}
+    if batch.provider_id is None or not mine:
+        return found
+    try:
+        async for lines in deps.api.results(batch.provider_id):
+            for data in lines:
+                try:
+                    line = decode(data)
+                except MalformedLine:
+                    continue
+                path = mine.get(CustomId(line.custom_id))
+                if path is not None:
+                    found.setdefault(path, judge(line, attempts=0, max_attempts=1))
+    except ApiError:
+        return found  # after a month they are gone; then less is known
+    return found
+
+
+def _with(before: Observed, deps: Deps, batch: Batch, outcome: Outcome) -> Observed:
+    """One try more."""
+    if isinstance(outcome, Retry):
+        return before
+    usage = outcome.usage or Usage()
+
+    def cost(of: Usage) -> Decimal | None:
+        if outcome.uncounted:
+            return None
+        model = deps.catalog.find(batch.model)
+        return deps.catalog.cost(model, of, batch=True, inference_geo=batch.inference_geo)
+
+    into, whole = cost(replace(usage, output_tokens=0)), cost(usage)
+    out = None if whole is None or into is None else whole - into
+    return changed(
+        before,
+        input_tokens=before.input_tokens + usage.prompt_tokens,
+        output_tokens=before.output_tokens + usage.output_tokens,
+        input_cost=_sum(before.input_cost, into),
+        output_cost=_sum(before.output_cost, out),
+        truncated=isinstance(outcome, Report) and outcome.truncated,
+    )
+
+
+def _ended(seen: Observed, document: Document) -> Observed:
+    """How it ended is what the state says: more than the API's word decides that."""
+    failed = document.status is DocumentStatus.FAILED
+    return changed(seen, failure=document.failure.type if failed and document.failure else None)
+
+
+def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one + other
