@@ -13,7 +13,7 @@ from shared.app.requests import request_sizes
 from shared.app.spool import FRAME_BYTES
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.estimate import Estimate, bound, estimate
+from shared.domain.estimate import Estimate, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
 from shared.domain.recipe import Recipe
@@ -35,7 +35,7 @@ class Waiting:
 
     def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
         """What all of it costs at most with this recipe, in US dollars; None without a price."""
-        cost = bound(recipe, catalog)
+        cost = bound_in_all(recipe, catalog)
         if cost(0) is None:
             return None
         return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from shared.domain.catalog import Catalog, Usage
 from shared.domain.group import Load
+from shared.domain.part import GO_ON
 from shared.domain.recipe import Recipe
 
 BYTES_PER_TOKEN = 3
@@ -93,3 +94,16 @@ def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
         each, longest = token - base, answer
         return lambda size: (size + ADDED_TOKENS - least) * each + longest
     return lambda size: cost(size + ADDED_TOKENS, recipe.max_tokens)
+
+
+def bound_in_all(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
+    """The same with every continuation that the recipe allows: each has the answer so far in its
+    prompt."""
+    once = bound(recipe, catalog)
+    step = recipe.max_tokens + len(GO_ON)
+
+    def cost(size: int) -> Decimal | None:
+        parts = [once(size + number * step) for number in range(recipe.continuations + 1)]
+        return None if None in parts else sum((part or Decimal(0) for part in parts), Decimal(0))
+
+    return cost if recipe.continuations else once
