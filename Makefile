@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out/$(if $(ANTHROPIC_API_KEY),reports,simulated)
 
+# Each folder of samples is for the recipe of its name.
+SAMPLES = $(notdir $(wildcard events/documents/*))
+
 .DEFAULT_GOAL := help
 # Builds what is deployed; with Lambda's own Python 3.13 it is compiled as well.
 PACKAGER ?= $(or $(PYTHON313),$(PYTHON))
@@ -19,9 +22,13 @@ PYTHON313 = $(shell python3.13 $(WHICH) || PYENV_VERSION=`pyenv latest 3.13 2>/d
 help: ## What can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-run: $(VENV)/run ## Make a report of every sample document (simulated without ANTHROPIC_API_KEY; with it, YES=1 says yes to the price)
-	@status=0; $(BIN)/docmill run events/documents --out $(OUT) $(if $(ANTHROPIC_API_KEY),$(if $(YES),--yes),--simulate) || status=$$?; \
-	test $$status -le 1 || exit $$status
+run: $(VENV)/run ## Make a report of every sample document, or of those for RECIPE=translation (simulated without ANTHROPIC_API_KEY; with it, YES=1 says yes to the prices)
+	@for recipe in $(or $(RECIPE),$(SAMPLES)); do \
+	  echo "$$recipe:"; status=0; \
+	  $(BIN)/docmill run events/documents/$$recipe --recipe $$recipe --out $(OUT)/$$recipe \
+	    $(if $(ANTHROPIC_API_KEY),$(if $(YES),--yes),--simulate) || status=$$?; \
+	  test $$status -le 1 || exit $$status; \
+	done
 
 test: $(VENV)/dev ## Run all tests, or those in TESTS
 	$(BIN)/python -m pytest -n auto -q $(TESTS)
@@ -106,7 +113,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew (needs uv)
 	  uv pip compile infra/$$name.in --upgrade --generate-hashes --no-emit-index-url \
 	    --universal --python-version 3.11 -q -o infra/$$name.lock || exit; \
 	done
-	for name in intake functions; do \
+	for name in intake functions submit; do \
 	  uv pip compile infra/$$name.in -c requirements.lock --upgrade --generate-hashes \
 	    --no-emit-index-url --python-platform aarch64-manylinux_2_34 --python-version 3.13 \
 	    --only-binary :all: -q -o infra/$$name.lock || exit; \

@@ -31,11 +31,15 @@ SERVICES = {
 """What each function calls of AWS. botocore carries descriptions of 400 services, 25 MB."""
 
 KEPT = ROOT / "dist" / "installed"
-LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {"Intake": "intake.lock"}
+LOCKS = dict.fromkeys(SERVICES, "functions.lock") | {
+    "Intake": "intake.lock",
+    "Submit": "submit.lock",
+}
 
 _LAPTOP = (
     *("adapters/folder_blobs.py", "adapters/simulator", "adapters/simulator_api.py"),
-    *("adapters/sqlite_file.py", "adapters/sqlite_store.py"),
+    "adapters/converters/remembered.py",
+    *("adapters/sqlite_file.py", "adapters/sqlite_store.py", "adapters/work_tree.py"),
     *("app/drive.py", "app/load.py", "wiring/laptop.py"),
     *("domain/published.py", "wiring/stack.py"),
 )

@@ -44,7 +44,7 @@ from shared.app.control import (
     worth_retrying,
 )
 from shared.app.drive import drive
-from shared.app.gone import forget_gone
+from shared.app.gone import forget_gone, forget_misfits
 from shared.app.intake import take_in
 from shared.app.publish import publish
 from shared.app.report_places import put_in_place
@@ -98,11 +98,16 @@ def run(
     async def take_and_drive(work: Session) -> int:
         check_documents(work.deps.documents, found, work.recipe)
         forget_gone(work.deps, JOB)
+        forget_misfits(work.deps, JOB, waiting=True)
         _put_in_place(work)
         came = work.deps.clock()
-        taken = take_in(
-            work.deps, JOB, sightings(work.deps.documents, found, work.recipe), ready=True
+        seen = sightings(
+            work.deps.documents,
+            found,
+            work.recipe,
+            tell=lambda said: _tell_left_out(work, said),
         )
+        taken = take_in(work.deps, JOB, seen, ready=True)
         work.deps.emit(
             "taken_in",
             new=taken.new,
@@ -189,6 +194,11 @@ def perform(
     except BrokenPipeError:
         Fault(f"nobody reads standard output any more; {RESUME}").show()
         raise
+
+
+def _tell_left_out(work: Session, said: str) -> None:
+    work.deps.emit(NOTE, message=said)
+    work.deps.emit("files_left_out", message=said)
 
 
 def _put_in_place(work: Session) -> frozenset[str]:

@@ -23,7 +23,7 @@ from handlers.cli.wording import counted, money, priced
 from shared.adapters.builtin import catalog
 from shared.app.control import unpaid, would_wait
 from shared.app.deps import Deps
-from shared.app.gone import forget_gone
+from shared.app.gone import forget_gone, forget_misfits
 from shared.app.intake import take_in
 from shared.app.load import Waiting, waiting
 from shared.app.publish import summary_of
@@ -98,6 +98,7 @@ def _rehearse(
     with rehearsal(out, options, recipe) as deps:
         check_documents(deps.documents, given, recipe)
         forget_gone(deps, JOB)
+        forget_misfits(deps, JOB, waiting=True)
         take_in(deps, JOB, sightings(deps.documents, given, recipe), ready=True)
 
         def again() -> Iterator[Document]:

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.cli.faults import Fault
-from shared.app.sightings import RECIPE_NAME, columns_of, is_document, sightings_of
+from shared.adapters.work_tree import WorkTrees, is_work_tree
+from shared.app.folders import Folder, folder_sightings, look, with_folders
+from shared.app.sightings import (
+    RECIPE_NAME,
+    Tell,
+    columns_of,
+    is_document,
+    sightings_of,
+    to_nobody,
+)
 from shared.domain.document import Sighting
 from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
@@ -81,7 +90,7 @@ def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
     anything = False
     for sighting in sightings(blobs, inputs, recipe):
         failure = sighting.failure
-        if sighting.content.row is not None or (failure and failure.type == "invalid_manifest"):
+        if sighting.content.is_row or (failure and failure.type == "invalid_manifest"):
             return
         anything = True
     if anything:
@@ -89,10 +98,10 @@ def check_documents(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
 
 
 def _check_grouping(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
-    if recipe.group_by in GROUPINGS:
+    if recipe.group_by in GROUPINGS or (recipe.each and recipe.group_by == recipe.each.name):
         return
     columns: set[str] = set()
-    for found, path, direct in _found(blobs, inputs):
+    for found, path, direct in _found(blobs, inputs, recipe):
         if isinstance(found, Blob):
             columns |= columns_of(blobs, found, path, named_directly=direct)
         if recipe.group_by in columns:
@@ -106,15 +115,27 @@ def _check_grouping(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> None:
     )
 
 
-def sightings(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Iterator[Sighting]:
-    """Every document of the inputs, and what can't become one as its failure.
+def sightings(
+    blobs: Blobs, inputs: Inputs, recipe: Recipe, *, tell: Tell = to_nobody
+) -> Iterator[Sighting]:
+    """Every document of the inputs, and what can't become one as its failure; `tell` hears what is
+    left out of archives and work trees.
 
     Raises Fault at once when the recipe can't fit any input.
     """
     if recipe.needs_columns and not _any_manifest(inputs):
         raise _no_columns(recipe)
-    for found, path, direct in _found(blobs, inputs):
-        yield from sightings_of(blobs, found, path, recipe=recipe, named_directly=direct)
+    for found, path, direct in _found(blobs, inputs, recipe):
+        if isinstance(found, Folder):
+            yield from folder_sightings(found, recipe)
+        else:
+            yield from sightings_of(
+                blobs, found, path, recipe=recipe, named_directly=direct, tell=tell
+            )
+    if recipe.shape.archives is not None and any(map(is_work_tree, inputs.folders)):
+        for folder, left_out in WorkTrees(inputs.folders).left_out().items():
+            if left_out.kinds:
+                tell(f"{folder}: left out {left_out}")
 
 
 def _no_columns(recipe: Recipe) -> Fault:
@@ -131,9 +152,16 @@ def _any_manifest(inputs: Inputs) -> bool:
     )
 
 
-def _found(blobs: Blobs, inputs: Inputs) -> Iterator[tuple[Blob | Unlisted, str, bool]]:
+def _found(
+    blobs: Blobs, inputs: Inputs, recipe: Recipe
+) -> Iterator[tuple[Blob | Unlisted | Folder, str, bool]]:
     for folder in inputs.folders:
-        for found, path in in_folder(blobs, folder):
+        if recipe.shape.whole_archives and is_work_tree(folder):
+            whole = look(blobs, f"{key_of(folder)}/", folder.name)
+            if whole is not None:
+                yield whole, whole.path, False
+            continue
+        for found, path in with_folders(in_folder(blobs, folder), recipe.shape):
             yield found, path, False
     for file in inputs.files:
         key = key_of(file)

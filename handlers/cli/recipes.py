@@ -10,20 +10,25 @@ import click
 import msgspec
 
 from handlers.cli.faults import Fault
-from handlers.cli.inputs import Inputs, sightings
+from handlers.cli.inputs import Inputs, key_of, sightings
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
-from shared.app.requests import Requests
+from shared.app.requests import Made, Requests
+from shared.app.sightings import sightings_of
+from shared.domain.answer_form import Output
 from shared.domain.caching import FEW
-from shared.domain.document import Document, sighted
-from shared.domain.estimate import BYTES_PER_TOKEN, bound
+from shared.domain.columns import column
+from shared.domain.document import Document, Sighting, sighted
+from shared.domain.estimate import bound
 from shared.domain.ids import custom_id
+from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, parse_recipe
+from shared.ports.blobs import Blobs
 from shared.wiring.laptop import JOB
 
 _NEW = """\
@@ -31,6 +36,16 @@ _NEW = """\
 description: What this recipe does, in one line
 model: claude-opus-4-6
 max_tokens: 8192
+# output: markdown       # or json, text, html: what each report is written as
+# fields:                # the answer's fields, which become columns of results.csv and .parquet
+#   urgency: [low, medium, high]
+#   due: {type: [string, "null"], format: date, description: By when an answer is expected}
+#   open_questions: {type: array, items: string, maxItems: 10}
+# each:                  # several reports of one document; the prompt takes {{ language }}
+#   language: [de, fr]
+# truth:                 # labels beside a manifest's column of right ones: confusion.csv
+#   field: urgency
+#   column: truth
 # system: Who the model is and whom it writes for.
 # group_by: folder       # what batches are cut along: folder, none, date, or a manifest's column
 # max_wait: 15m          # on AWS: how long a document waits at most for others to share its batch
@@ -55,11 +70,13 @@ Answer in Markdown, with these sections and no others:
 
 def lines() -> list[str]:
     """`docmill recipes`: a line each."""
-    found = []
-    for name, text in sorted(builtin_recipes().items()):
-        recipe = parse_recipe(text, name=name, catalog=catalog())
-        found.append(f"{name}  {recipe.model}  {recipe.description}")
-    return found
+    found = [
+        parse_recipe(text, name=name, catalog=catalog())
+        for name, text in sorted(builtin_recipes().items())
+    ]
+    names = max(len(recipe.name) for recipe in found)
+    models = max(len(recipe.model) for recipe in found)
+    return [f"{each.name:{names}}  {each.model:{models}}  {each.description}" for each in found]
 
 
 def text_of(name: str) -> str:
@@ -103,7 +120,16 @@ def check(name: str, document: Path | None, *, model: str | None, as_json: bool)
 def _said(recipe: Recipe) -> str:
     longest = counted(recipe.max_tokens, "token")
     parts = [f"{recipe.name} is fine: {recipe.model}, reports of up to {longest}"]
+    if recipe.output is not Output.MARKDOWN:
+        parts.append(f"as {recipe.output}")
+    if fields := recipe.form.fields:
+        listed = ", ".join(f"{name} ({column(name, one).kind})" for name, one in fields.items())
+        parts.append(f"{counted(len(fields), 'field')}: {listed}")
     parts += [f"beta {beta}" for beta in recipe.betas]
+    if recipe.each is not None:
+        parts.append(f"one for each {recipe.each.name}: {', '.join(recipe.each.values)}")
+    if recipe.truth is not None:
+        parts.append(f"{recipe.truth.field} is compared with the column {recipe.truth.column}")
     if recipe.needs_columns:
         parts.append(f"for manifests with {', '.join(sorted(recipe.needs_columns))}")
     if recipe.params:
@@ -113,7 +139,7 @@ def _said(recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
+def _request(recipe: Recipe, path: Path) -> Made:
     """What would be sent for a document, or for the first row of a manifest. Raises Fault."""
     shown = escaped(str(path))
     if not path.is_file():
@@ -125,7 +151,7 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
         translated_errors(),
         rehearsal(Path(nowhere) / "out", options, recipe) as deps,
     ):
-        seen = next(sightings(deps.documents, inputs, recipe), None)
+        seen = _first(deps.documents, inputs, recipe)
         if seen is None:
             raise Fault(f"{shown} holds no document")
         document = sighted(None, seen, job=JOB, now=deps.clock())
@@ -136,8 +162,17 @@ def _request(recipe: Recipe, path: Path) -> dict[str, Any]:
         made = Requests(deps, recipe).make(document, content, name)
         if isinstance(made, Document):
             raise _unusable(shown, made)
-    found: dict[str, Any] = msgspec.json.decode(made[1])
-    return found
+    return made
+
+
+def _first(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Sighting | None:
+    """The first document of a file; of a table that is no manifest, the one it is in a folder."""
+    seen = next(sightings(blobs, inputs, recipe), None)
+    [file] = inputs.files
+    if seen is None or seen.failure is None or manifest_kind(file.name, named_directly=False):
+        return seen
+    as_document = sightings_of(blobs, blobs.stat(key_of(file)), file.name, recipe=recipe)
+    return seen if recipe.needs_columns else next(as_document, seen)
 
 
 def _unusable(shown: str, document: Document | None) -> Fault:
@@ -145,13 +180,15 @@ def _unusable(shown: str, document: Document | None) -> Fault:
     return Fault(escaped(f"{shown} can't be sent: {why}"))
 
 
-def _show(recipe: Recipe, request: dict[str, Any]) -> None:
-    params = request["params"]
-    size = len(msgspec.json.encode(request))
-    cost = bound(recipe, catalog())(size)
-    about = f"about {counted(size // BYTES_PER_TOKEN, 'token')} in"
+def _show(recipe: Recipe, made: Made) -> None:
+    params = msgspec.json.decode(made.request)["params"]
+    size = len(made.request)
+    cost = bound(recipe, catalog())(made.most_tokens)
+    about = f"about {counted(made.likely_tokens, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
-    click.echo(f"its request has {size:,} bytes, {about}{most}")
+    value = recipe.each.values[0] if recipe.each else None
+    which = f" for {value}" if value else ""
+    click.echo(f"its request{which} has {size:,} bytes, {about}{most}")
     if recipe.shared is not None:
         click.echo(
             f"where {FEW} or more are sent together, their first {recipe.shared.size:,} bytes are "
@@ -159,7 +196,27 @@ def _show(recipe: Recipe, request: dict[str, Any]) -> None:
         )
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
-        click.echo(f"\n--- {message['role']}\n{_printable(message['content'])}")
+        click.echo(f"\n--- {message['role']}\n{_printable(_told(message['content']))}")
+    if recipe.form.fields:
+        schema = json.dumps(recipe.form.sent_format["schema"], ensure_ascii=False, indent=2)
+        click.echo(f"\n--- the answer's schema\n{_printable(schema)}")
+    for loss in made.losses:
+        click.echo(f"\nnot in it: {escaped(loss)}")
+
+
+def _told(content: str | list[dict[str, Any]]) -> str:
+    """A message as text: attachments by what they are."""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for block in content:
+        if block["type"] == "text":
+            parts.append(block["text"])
+        else:
+            source, title = block["source"], block.get("title", "")
+            size = counted(len(source["data"]) * 3 // 4, "byte")
+            parts.append(f"[{block['type']}: {source['media_type']}, {size}] {title}".rstrip())
+    return "\n\n".join(parts)
 
 
 def _printable(text: str) -> str:
@@ -167,17 +224,22 @@ def _printable(text: str) -> str:
     return "\n".join(escaped(line) for line in text.split("\n"))
 
 
-def _as_json(recipe: Recipe, request: dict[str, Any] | None) -> dict[str, Any]:
+def _as_json(recipe: Recipe, made: Made | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "recipe": recipe.name,
         "model": recipe.model,
         "max_tokens": recipe.max_tokens,
         "betas": recipe.betas,
+        "output": recipe.output,
+        "fields": {name: column(name, one).kind for name, one in recipe.form.fields.items()},
         "needs_columns": sorted(recipe.needs_columns),
+        "each": None if recipe.each is None else {recipe.each.name: recipe.each.values},
         "fingerprint": recipe.fingerprint,
     }
-    if request is not None:
-        found["request"] = request
-        cost = bound(recipe, catalog())(len(msgspec.json.encode(request)))
+    if made is not None:
+        found["request"] = msgspec.json.decode(made.request)
+        if made.losses:
+            found["losses"] = made.losses
+        cost = bound(recipe, catalog())(made.most_tokens)
         found["at_most_usd"] = None if cost is None else str(Decimal(cost))
     return found

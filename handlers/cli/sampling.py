@@ -52,7 +52,7 @@ def choose(blobs: Blobs, given: Inputs, recipe: Recipe, most: int) -> Sample:
 
 
 def _kind(sighting: Sighting) -> Kind:
-    is_row = sighting.content.row is not None
+    is_row = sighting.content.is_row
     return kind_of(sighting.path, is_row=is_row, group=sighting.group)
 
 

@@ -30,6 +30,7 @@ from shared.ports.store import Store, StoreUnavailable, StoreUnusable
 from shared.wiring.laptop import (
     JOB,
     OutputUnusable,
+    check_tables,
     for_laptop,
     locked,
     open_store,
@@ -113,6 +114,9 @@ def session(
         options = found.options
         settings = settings_for(simulate=options.simulate)
         recipe = parse(options)
+        known = store.job(JOB)
+        if recipe.form.fields and not (known and known.tables):
+            check_tables(out)
         if not options.simulate:
             found = replace(found, notes=(*found.notes, *provider_notes(store, settings)))
         begin(found)

@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
+from shared.domain.confusion import Agreement
 from shared.domain.document import DocumentStatus
 from shared.domain.estimate import Estimate
-from shared.domain.names import escaped
+from shared.domain.names import CONFUSION, escaped
 from shared.domain.pause import PauseReason
 from shared.domain.recipe import Recipe
 from shared.domain.summary import Summary
@@ -190,6 +191,15 @@ def priced(
     return text + (" (at the API's price; simulated, so nothing)" if simulated else "")
 
 
+def agreed(found: Agreement) -> str:
+    """How the answers stand beside the truth."""
+    if found.accuracy is None:
+        return f"{found.field}: no answer has a truth beside it"
+    share = f"{found.accuracy * 100:.1f}%"
+    text = f"{found.field} right in {found.right:,} of {found.answered:,} ({share})"
+    return f"{text}, {found.unanswered:,} without an answer" if found.unanswered else text
+
+
 def closing(summary: Summary, out: str, *, simulated: bool) -> str:
     """The last line of a run."""
     counts = summary.documents
@@ -201,5 +211,7 @@ def closing(summary: Summary, out: str, *, simulated: bool) -> str:
     if summary.open:
         text += f", {summary.open:,} still open"
     cost = f"would cost {dollars(summary)}" if simulated else f"cost {dollars(summary)}"
+    if summary.agreement is not None:
+        text += f"; {agreed(summary.agreement)} (see {out}/{CONFUSION})"
     text = escaped(f"{text}; {cost}{_by_caching(summary)}, reports in {out}")
     return f"{text} (simulated: nothing was spent)" if simulated else text

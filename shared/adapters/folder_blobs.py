@@ -9,7 +9,7 @@ import re
 import secrets
 import stat as modes
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -86,19 +86,26 @@ _Identity = tuple[int, int, int, int, int]
 class FolderBlobs:
     """The files below `root`, which may be `/`: a key is the path below it.
 
-    `list` leaves out what `ignore` names (keys of files or folders), names that start with a dot,
-    symbolic links to folders, and what is neither file nor folder. A symbolic link to a file is
-    read when the file lies inside the root, or one of the folders `within` where they are given,
-    and is an error otherwise. Missing folders are empty.
+    `list` leaves out what `ignore` names (keys of files or folders), what `past` says is to be
+    walked past (it is given keys, those of folders with a slash behind), names that start with a
+    dot, symbolic links to folders, and what is neither file nor folder. A symbolic link to a file
+    is read when the file lies inside the root, or one of the folders `within` where they are
+    given, and is an error otherwise. Missing folders are empty.
     """
 
     def __init__(
-        self, root: Path, *, ignore: Collection[str] = (), within: Collection[Path] = ()
+        self,
+        root: Path,
+        *,
+        ignore: Collection[str] = (),
+        within: Collection[Path] = (),
+        past: Callable[[str], bool] | None = None,
     ) -> None:
         self._root = os.path.abspath(root)
         self._within = [os.path.realpath(folder) for folder in within or (self._root,)]
         self._base = self._root.rstrip("/") + "/"
         self._ignored = frozenset(ignore)
+        self._past = past
         self._temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-"
         self._numbers = count()
         self._digests: dict[_Identity, str] = {}
@@ -270,7 +277,9 @@ class FolderBlobs:
                     if hidden or not name.startswith(begin) or folder + name in self._ignored:
                         continue
                     ending = _ending(entry)
-                    if ending is not None:
+                    if ending is None:
+                        continue
+                    if self._past is None or not self._past(folder + name + ending):
                         names.append(name + ending)
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:

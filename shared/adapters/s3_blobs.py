@@ -85,6 +85,10 @@ _TYPES: Final = {
     ".md": "text/markdown; charset=utf-8",
     ".json": "application/json",
     ".jsonl": "application/jsonl",
+    ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".csv": "text/csv; charset=utf-8",
+    ".parquet": "application/vnd.apache.parquet",
 }
 
 

@@ -5,7 +5,7 @@ import pickle
 import resource
 import sys
 
-from shared.adapters.template_guard import read_frame, write_frame
+from shared.adapters.child_process import read_frame, write_frame
 from shared.domain.template import PromptError, PromptTemplate
 
 
@@ -16,11 +16,12 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     known: tuple[str, PromptTemplate] | None = None
     while (message := read_frame(sys.stdin.buffer)) is not None:
-        source, values, salt = pickle.loads(message)  # noqa: S301 - from the parent, over its pipe
+        told = pickle.loads(message)  # noqa: S301 - from the parent, over its pipe
+        source, values, salt, own = told
         try:
             if known is None or known[0] != source:
                 known = (source, PromptTemplate(source))
-            answer: dict[str, object] = {"text": known[1].render(values, salt=salt)}
+            answer: dict[str, object] = {"text": known[1].render(values, salt=salt, own=own)}
         except PromptError as error:
             answer = {"message": str(error), "kind": error.kind, "line": error.line}
         write_frame(sys.stdout.buffer, json.dumps(answer).encode())

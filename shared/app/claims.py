@@ -8,7 +8,12 @@ from shared.app.plan import NO_REV, Plan
 from shared.app.slices import in_turns, slices
 from shared.domain.batch import Batch
 from shared.domain.bitmap import Bitmap
-from shared.domain.document import DocumentStatus, claimed
+from shared.domain.document import Document, DocumentStatus, claimed
+
+
+def _claimed(document: Document, batch: Batch, plan: Plan, place: int) -> Document:
+    losses = plan.losses.get(place, ())
+    return claimed(document, batch.id, digest=plan.digests[place], losses=losses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ async def _lost(deps: Deps, batch: Batch, plan: Plan, chosen: Iterator[int]) -> 
             ):
                 yield place
                 continue
-            swaps.append(claimed(document, batch.id, digest=plan.digests[place]))
+            swaps.append(_claimed(document, batch, plan, place))
         lost = deps.store.swap_documents(swaps)
         for path in lost:
             yield places[path]

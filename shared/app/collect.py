@@ -15,6 +15,7 @@ from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
+from shared.app.row_parts import RowSpool, write_part
 from shared.app.settle import settle
 from shared.app.slices import slices
 from shared.app.twins import twins_of, with_twins
@@ -76,14 +77,23 @@ async def collect(
     except StaleWrite:
         return Collected.NOTHING
     mark_stale(deps.store, batch.job)
-    reading = Reading(
-        deps=deps,
-        batch=batch,
-        members=deps.store.members(batch.id),
-        max_attempts=_max_attempts(deps, batch),
-        continuations=most_continuations(deps, batch),
-        until=until,
-    )
+    with RowSpool(deps.spool_dir) as rows:
+        reading = Reading(
+            deps=deps,
+            batch=batch,
+            members=deps.store.members(batch.id),
+            max_attempts=_max_attempts(deps, batch),
+            continuations=most_continuations(deps, batch),
+            until=until,
+            rows=rows,
+        )
+        return await _collect(deps, reading, until=until, due_at=due_at)
+
+
+async def _collect(
+    deps: Deps, reading: Reading, *, until: datetime | None, due_at: datetime
+) -> Collected:
+    batch = reading.batch
     try:
         finished = await _read(deps, reading, until)
     except (Unavailable, NotFound, Refused) as error:
@@ -190,6 +200,7 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
     if missing:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
+    write_part(deps, batch, reading.rows)
     twins = len(with_twins(missing, twins_of(reading.batch, reading.members))) - len(missing)
     totals = reading.totals + Totals(
         failed=len(missing) + twins, twins=twins, unpriced=len(missing)

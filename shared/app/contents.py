@@ -1,27 +1,40 @@
 """Reading waiting documents: each is ready to be rendered, or fails with its reason."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from shared.app.continuing import kept_parts
 from shared.app.deps import Deps
-from shared.domain.document import SOURCE_CHANGED, Document, Failure
+from shared.app.folders import MOST_FOLDER_BYTES, read_folder
+from shared.app.gone import misfits
+from shared.app.ranges import Ranges
+from shared.app.variants import plain, rendered_as
+from shared.domain.attachment import excess, most_pages
+from shared.domain.bundle import bundle
+from shared.domain.document import SOURCE_CHANGED, Document, Failure, RowPlace
+from shared.domain.kinds import kind_of, most_bytes
 from shared.domain.manifest import (
+    Columns,
     InvalidManifest,
     InvalidRow,
+    ManifestKind,
     manifest_kind,
     parse_row,
     read_header,
     row_text,
 )
+from shared.domain.manifest_row import digest_of
 from shared.domain.part import KeptPart
 from shared.domain.recipe import Recipe
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
+from shared.domain.truth import Truth, withheld
 from shared.ports.blobs import (
     BlobChanged,
     BlobError,
@@ -29,23 +42,28 @@ from shared.ports.blobs import (
     Blobs,
     BlobStoreUnavailable,
 )
+from shared.ports.converter import Converted, Converter, Unconvertible
+
+if TYPE_CHECKING:
+    from shared.app.archive_contents import ArchiveContents
+    from shared.app.parquet import ParquetRows
 
 _SLICE_DOCUMENTS = 128
 _SLICE_BYTES = 32_000_000
-_SKIP_AT_MOST = 8_000_000
-_UNKNOWN_CONTEXT = 1_000_000
+UNKNOWN_CONTEXT = 1_000_000
 _MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
 
 
 class Ready(Record, frozen=True, kw_only=True):
     """A document that was read. `digest` is of its content: the same content, the same digest.
-
-    `part` is what there is of its report, where only the rest is to be asked for.
+    `losses` say what could not be taken of it. `part` is what there is of its report, where only
+    the rest is to be asked for.
     """
 
     digest: str
     input: RenderInput
+    losses: tuple[str, ...] = ()
     part: KeptPart | None = None
 
 
@@ -59,17 +77,31 @@ def read_contents(
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
+    for document, content in _contents(deps, documents, recipe):
+        if isinstance(content, Ready):
+            content = replace(content, input=rendered_as(document, content.input))  # noqa: PLW2901
+        yield document, content
+
+
+def _contents(
+    deps: Deps, documents: Iterable[Document], recipe: Recipe
+) -> Iterator[tuple[Document, Read]]:
     model = deps.catalog.find(recipe.model)
-    context = model.context_window if model else _UNKNOWN_CONTEXT
-    rows = _RowReader(deps.documents)
+    context = model.context_window if model else UNKNOWN_CONTEXT
+    inner = _InnerReader(
+        deps.documents,
+        recipe,
+        context,
+        file=lambda document, data: _file(deps.converter, document, data, context),
+    )
     for part in _read_ahead(documents):
         kept = kept_parts(deps, part)
-        for is_row, run in groupby(part, key=lambda document: document.content.row is not None):
+        for is_file, run in groupby(part, key=inner.leaves):
             read: Iterator[tuple[Document, Read]]
-            if is_row:
-                read = ((each, _checked(rows.read(each), context)) for each in run)
+            if is_file:
+                read = _read_files(deps, list(run), context)
             else:
-                read = _read_files(deps.documents, list(run), context)
+                read = ((each, _checked(inner.read(each), context)) for each in run)
             for document, content in read:
                 yield document, _with_part(content, kept.get(document.path))
 
@@ -92,40 +124,69 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _read_files(
-    blobs: Blobs, documents: list[Document], context: int
+    deps: Deps, documents: list[Document], context: int
 ) -> Iterator[tuple[Document, Read]]:
-    limit = context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
-    fit = [document for document in documents if document.content.size <= limit]
-    contents = blobs.read_many(
+    most_text = _most_text(context)
+    fit = [each for each in documents if each.content.size <= _limit(each, most_text)]
+    contents = deps.documents.read_many(
         [document.content.source for document in fit],
         etags=[document.content.etag for document in fit],
     )
     for document in documents:
-        if document.content.size > limit:
-            message = (
-                f"it is {document.content.size:,} bytes, more than the model's context of "
-                f"{context:,} tokens can hold; split it"
-            )
-            yield document, Failure(type="document_too_large", message=message)
+        if document.content.size > _limit(document, most_text):
+            yield document, _too_many_bytes(document, context)
             continue
         data = next(contents)
         if isinstance(data, BlobError):
             yield document, _unreadable(data)
         else:
-            yield document, _checked(_file(document, data), context)
+            yield document, _checked(_file(deps.converter, document, data, context), context)
 
 
-def _file(document: Document, data: bytes) -> Read:
+def _most_text(context: int) -> int:
+    return context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
+
+
+def _limit(document: Document, most_text: int) -> int:
+    """How many bytes are read. A file whose name says that it isn't text has a limit of its kind:
+    its bytes say little of what a model gets of it."""
+    return most_bytes(plain(document)) or most_text
+
+
+def _too_many_bytes(document: Document, context: int) -> Failure:
+    most = most_bytes(plain(document))
+    than = (
+        f"the {most:,} bytes of a file of its kind that are read"
+        if most
+        else f"the model's context of {context:,} tokens can hold"
+    )
+    message = f"it is {document.content.size:,} bytes, more than {than}; split it"
+    return Failure(type="document_too_large", message=message)
+
+
+def _file(converter: Converter, document: Document, data: bytes, context: int) -> Read:
+    name = plain(document).rsplit("/", 1)[-1]
+    kind = kind_of(name, data)
     try:
-        text = decode(data).text
+        if kind is None:
+            found = Converted(text=decode(data).text)
+        else:
+            found = converter.convert(name, data, kind, most_pages=most_pages(context))
     except Unreadable as error:
         return Failure(type=error.type, message=error.message)
+    except Unconvertible as error:
+        return Failure(type=error.type, message=error.message, retryable=error.retryable)
     digest = hashlib.sha256(data).hexdigest()[:32]
     return Ready(
         digest=digest,
         input=RenderInput(
-            name=document.path.rsplit("/", 1)[-1], path=document.path, text=text, digest=digest
+            name=document.path.rsplit("/", 1)[-1],
+            path=document.path,
+            text=found.text,
+            digest=digest,
+            attachments=found.attachments,
         ),
+        losses=found.losses,
     )
 
 
@@ -134,6 +195,8 @@ def _checked(content: Read, context: int) -> Read:
         why = too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)
+        if content.input.attachments and (over := excess(content.input.attachments, context)):
+            return Failure(type=over[0], message=over[1])
     return content
 
 
@@ -151,15 +214,105 @@ def _unreadable(error: BlobError) -> Failure:
             return Failure(type="unreadable", message=error.message, retryable=True)
 
 
+class _InnerReader:
+    """Reads what isn't a file of its own: rows, members of archives, folders and archives that are
+    one document. `file` reads the bytes of a member, and of a part of a folder."""
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        recipe: Recipe,
+        context: int,
+        *,
+        file: Callable[[Document, bytes], Read],
+    ) -> None:
+        self._blobs = blobs
+        self._recipe = recipe
+        self._context = context
+        self._file = file
+        self._rows = _RowReader(blobs, recipe.truth)
+
+    @cached_property
+    def _archives(self) -> "ArchiveContents":
+        # Where no archive is read, nothing is imported for one.
+        from shared.app.archive_contents import ArchiveContents  # noqa: PLC0415
+
+        return ArchiveContents(self._blobs)
+
+    def leaves(self, document: Document) -> bool:
+        """Whether it is just a file, which is read with others."""
+        return document.content.is_file and not misfits(document, self._recipe.shape)
+
+    def read(self, document: Document) -> Read:
+        """The document, whatever it is part or whole of."""
+        content = document.content
+        if content.is_row:
+            return self._rows.read(document)
+        if misfits(document, self._recipe.shape):
+            message = "by the recipe as it is now, what lies there is cut into documents otherwise"
+            return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
+        if content.size > self._most(document):
+            return _too_many_bytes(document, self._context)
+        try:
+            if content.packed is not None:
+                data = self._archives.member(content)
+                return data if isinstance(data, Failure) else self._file(document, data)
+            if content.source.endswith("/"):
+                return self._folder(document)
+            return self._archive(document)
+        except BlobError as error:
+            return _unreadable(error)
+
+    def _most(self, document: Document) -> int:
+        """How many bytes are read. What a folder's files come to shows once they are converted."""
+        if document.content.source.endswith("/"):
+            return MOST_FOLDER_BYTES
+        return _limit(document, _most_text(self._context))
+
+    def _archive(self, document: Document) -> Read:
+        limit = _most_text(self._context)
+        text = self._archives.whole(document.content, plain(document), limit)
+        if isinstance(text, Failure):
+            return text
+        return _whole(document, text, text)
+
+    def _folder(self, document: Document) -> Read:
+        def part(name: str, data: bytes) -> Read:
+            inside = replace(document.content, variant=None)
+            of = replace(document, path=f"{plain(document)}/{name}", content=inside)
+            return self._file(of, data)
+
+        parts = read_folder(self._blobs, document.content, part)
+        if isinstance(parts, Failure):
+            return parts
+        text = bundle(plain(document), [(name, each.input.text) for name, each in parts])
+        read = _whole(document, text, "".join(f"{name}\0{each.digest}\n" for name, each in parts))
+        return replace(
+            read,
+            input=replace(
+                read.input,
+                attachments=tuple(a for _, each in parts for a in each.input.attachments),
+            ),
+            losses=tuple(f"{name}: {loss}" for name, each in parts for loss in each.losses),
+        )
+
+
+def _whole(document: Document, text: str, identity: str) -> Ready:
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    name = document.path.rsplit("/", 1)[-1]
+    return Ready(
+        digest=digest,
+        input=RenderInput(name=name, path=document.path, text=text, digest=digest),
+    )
+
+
 class _RowReader:
     """Reads rows by their place; rows that lie in order are read as one stream."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, truth: Truth | None) -> None:
         self._blobs = blobs
-        self._open: tuple[str, str] | None = None
-        self._chunks: Iterator[bytes] = iter(())
-        self._buffer = bytearray()
-        self._start = 0
+        self._truth = truth
+        self._ranges = Ranges(blobs)
         self._headers: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def read(self, document: Document) -> Read:
@@ -172,25 +325,38 @@ class _RowReader:
         if kind is None:
             raise AssertionError(f"{source} is not a manifest")
         try:
-            data = self._bytes(source, place.manifest_etag, place.offset, place.length)
-            header = self._header(source, place.manifest_etag) if kind == "csv" else None
-            columns = parse_row(kind, data, header)
+            columns = self._columns(kind, source, place)
         except BlobError as error:
             return _unreadable(error)
         except InvalidRow as error:
             return Failure(type=error.type, message=f"line {place.line}: {error.message}")
         except InvalidManifest as error:
             return Failure(type="invalid_manifest", message=error.message)
+        told = withheld(columns, self._truth)
+        digest = document.content.etag if told is columns else digest_of(told)
         return Ready(
-            digest=document.content.etag,
+            digest=digest,
             input=RenderInput(
                 name=document.path,
                 path=document.path,
-                text=row_text(columns),
-                columns=columns,
-                digest=document.content.etag,
+                text=row_text(told),
+                columns=told,
+                digest=digest,
             ),
         )
+
+    def _columns(self, kind: ManifestKind, source: str, place: RowPlace) -> Columns:
+        if kind is ManifestKind.PARQUET:
+            return self._parquet.read(source, place.manifest_etag, place.line)
+        data = self._ranges.read(source, place.manifest_etag, place.offset, place.length)
+        header = self._header(source, place.manifest_etag) if kind is ManifestKind.CSV else None
+        return parse_row(kind, data, header)
+
+    @cached_property
+    def _parquet(self) -> "ParquetRows":
+        from shared.app.parquet import ParquetRows  # noqa: PLC0415 - as with archives
+
+        return ParquetRows(self._blobs)
 
     def _header(self, source: str, etag: str) -> tuple[str, ...]:
         key = (source, etag)
@@ -198,25 +364,3 @@ class _RowReader:
             chunks = self._blobs.chunks(source, etag=etag)
             self._headers[key] = read_header(chunks).names
         return self._headers[key]
-
-    def _bytes(self, source: str, etag: str, offset: int, length: int) -> bytes:
-        end = self._start + len(self._buffer)
-        if self._open != (source, etag) or not self._start <= offset <= end + _SKIP_AT_MOST:
-            self._open = None
-            self._chunks = self._blobs.chunks(source, etag=etag, offset=offset)
-            self._buffer.clear()
-            self._start = offset
-            self._open = (source, etag)
-        while self._start + len(self._buffer) < offset + length:
-            piece = next(self._chunks, None)
-            if piece is None:
-                raise BlobChanged(f"{source} is shorter than it was")
-            self._buffer += piece
-            if self._start + len(self._buffer) <= offset:
-                self._start += len(self._buffer)
-                self._buffer.clear()
-        drop = offset - self._start
-        if drop:
-            del self._buffer[:drop]
-            self._start = offset
-        return bytes(self._buffer[:length])

@@ -4,7 +4,7 @@ The text so far is kept, and the report written as far as it goes, before the do
 wait for the rest. So whatever comes in between, the answer that was paid for has its report.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from shared.app.deps import Deps, NoRecipe
 from shared.app.judged import Judged, leader_of
 from shared.app.report_places import report_key
+from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.batch import Batch, Member
 from shared.domain.document import Document, Failure
 from shared.domain.ids import CustomId, JobName
@@ -72,20 +73,54 @@ def why_not(document: Document, kept: KeptPart | None, fingerprint: str) -> Fail
     """Why a document that waits for the rest of its report isn't sent for it."""
     if document.part is None:
         return None
+    so = (
+        "what came so far is no report, and `docmill retry --all` asks for all of it anew"
+        if document.part.suffix is None
+        else "its report stays as it is"
+    )
     if kept is None:
-        why = "the text so far was removed from the output, so its report stays as it is"
+        why = f"the text so far was removed from the output, so {so}"
         return Failure(type="part_missing", message=why)
     if kept.fingerprint != fingerprint:
-        why = "the recipe changed before the rest was asked for, so its report stays as it is"
+        why = f"the recipe changed before the rest was asked for, so {so}"
         return Failure(type="recipe_changed", message=why)
     return None
 
 
+def keep_whole(deps: Deps, batch: Batch, judged: Judged, custom_id: CustomId) -> None:
+    """Keep the whole of an answer with fields that came in parts, before its document is settled:
+    a later reading of the results needs all of it for its row. Raises BlobStoreUnavailable."""
+    if isinstance(judged.outcome, Report):
+        whole = _kept(batch, judged, judged.outcome, None)
+        with suppress(BlobUnreadable):
+            deps.reports.write_many([(_whole_key(deps, batch, custom_id), _encode(whole))])
+
+
+def kept_whole(deps: Deps, batch: Batch, custom_id: CustomId) -> KeptPart | None:
+    """The whole of an answer that came in parts. Raises BlobStoreUnavailable."""
+    try:
+        return _decode(deps.reports.read(_whole_key(deps, batch, custom_id)))
+    except BlobStoreUnavailable:
+        raise
+    except (BlobError, msgspec.DecodeError):
+        return None
+
+
+def _whole_key(deps: Deps, batch: Batch, custom_id: CustomId) -> str:
+    return deps.output_key(batch.job, f"{PARTS}/{custom_id}-whole.json")
+
+
 def go_on(
-    deps: Deps, batch: Batch, members: Sequence[Member], lines: Iterable[Judged], *, most: int
+    deps: Deps,
+    batch: Batch,
+    members: Sequence[Member],
+    lines: Iterable[Judged],
+    *,
+    most: int,
+    is_whole: Callable[[Report], bool],
 ) -> None:
     """Join what there was of each report and what came now, and keep it where there is to be more:
-    `most` times at most. Raises BlobStoreUnavailable.
+    `most` times at most, and what `is_whole` needs none. Raises BlobStoreUnavailable.
 
     What is kept is so before the document lets go of its batch, and the same line gives the same
     bytes.
@@ -102,10 +137,15 @@ def go_on(
             _join(each, each.outcome)
         if document.part is not None and isinstance(each.outcome, Fail):
             _tell_why(deps, batch, each, document, each.outcome.failure)
-        if isinstance(each.outcome, Report) and _goes_on(document, each.outcome, most):
+        outcome = each.outcome
+        if (
+            isinstance(outcome, Report)
+            and _goes_on(document, outcome, most)
+            and not is_whole(outcome)
+        ):
             custom_id = members[each.place].custom_id
-            each.part = _part(document, custom_id)
-            parts[custom_id] = _kept(batch, each, each.outcome, leader_of(each.place, members))
+            each.part = _part(document, custom_id, batch.answer_form)
+            parts[custom_id] = _kept(batch, each, outcome, leader_of(each.place, members))
     can_go_on = not parts or keep_parts(deps, batch.job, parts)
     for each in due:
         if not can_go_on:
@@ -159,8 +199,9 @@ def _tell_why(
 ) -> None:
     """Say in the report that is there why it stays without the rest."""
     kept, part = judged.kept, document.part
-    if kept is None or part is None:
+    if kept is None or part is None or part.suffix is None:
         return
+    output = next(each for each in Output if each.suffix == part.suffix)
     known = kept.cost is not None and judged.cost is not None
     report = render_report(
         Report(
@@ -170,15 +211,17 @@ def _tell_why(
             truncated=True,
             usage=kept.usage + judged.usage,
         ),
+        output=output,
         document=document.path,
         custom_id=kept.custom_id,
         batch=replace(batch, provider_id=kept.provider_id),
         correlation_id=document.correlation_id,
         cost=kept.cost + judged.cost if known else None,  # type: ignore[operator]
         more=_more_of(kept, part, failure),
+        losses=document.losses,
     )
     with suppress(BlobUnreadable):  # it stays as it is
-        deps.reports.write_many([(report_key(deps, document), report)])
+        deps.reports.write_many([(report_key(deps, document, part.suffix), report)])
 
 
 def _more_of(kept: KeptPart, part: Part, failure: Failure) -> dict[str, object]:
@@ -190,11 +233,12 @@ def _more_of(kept: KeptPart, part: Part, failure: Failure) -> dict[str, object]:
     return {**more, "not_continued": f"{failure.type}: {failure.message}"}
 
 
-def _part(document: Document, custom_id: CustomId) -> Part:
+def _part(document: Document, custom_id: CustomId, form: AnswerForm) -> Part:
     return Part(
         custom_id=custom_id,
         digest=document.claimed_digest or "",
         count=1 if document.part is None else document.part.count + 1,
+        suffix=None if form.fields else form.suffix,
     )
 
 

@@ -32,7 +32,10 @@ _REFUSED_AT_SIGHT = frozenset(
 """Failures that only a new look at the input can mend."""
 
 _BEFORE_SENDING = frozenset(
-    {"template_error", "document_too_large", "request_too_large", REPORT_BLOCKED, HELD}
+    {
+        *("template_error", "document_too_large", "request_too_large", "too_many_pages"),
+        *("too_many_images", "images_too_large", REPORT_BLOCKED, HELD),
+    }
 )
 """Failures of a document and its recipe that cost nothing to look into again."""
 

@@ -12,7 +12,7 @@ from shared.app.deps import Deps
 from shared.app.earlier import Answer, Earlier
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.plan import Plan
-from shared.app.report_places import report_key
+from shared.app.report_places import remove_former, report_key
 from shared.app.results import settle_documents
 from shared.app.slices import slices
 from shared.domain.batch import Batch
@@ -66,17 +66,21 @@ def _written(deps: Deps, batch: Batch, document: Document, answer: Answer) -> bo
     if answer.continued:
         more["continued"] = answer.continued
     more["text_digest"] = text_digest(answer.report.text)
+    form = batch.answer_form
     report = render_report(
         answer.report,
+        output=form.output,
         document=document.path,
         custom_id=answer.custom_id,
         batch=replace(batch, provider_id=answer.provider_id),
         correlation_id=document.correlation_id,
         cost=Decimal(0),
         more=more,
+        losses=document.losses,
     )
     try:
-        deps.reports.write_many([(report_key(deps, document), report)])
+        deps.reports.write_many([(report_key(deps, document, form.suffix), report)])
     except BlobUnreadable:
         return False
+    remove_former(deps, document, form.suffix)
     return True

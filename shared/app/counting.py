@@ -86,7 +86,7 @@ def _chosen(documents: Callable[[], Iterable[Document]]) -> list[Document]:
 
 
 def _kind(document: Document) -> Kind:
-    is_row = document.content.row is not None
+    is_row = document.content.is_row
     return kind_of(document.path, is_row=is_row, group=document.group)
 
 
@@ -99,9 +99,9 @@ def _requests(
     nothing = replace(deps, store=only(deps.store, job, ()))
     for document, content in read_contents(deps, documents, recipe):
         made = requests.make(document, content, custom_id(document.path, 0, batch))
-        if isinstance(made, Document) or len(made[1]) > MOST_BYTES:
+        if isinstance(made, Document) or len(made.request) > MOST_BYTES:
             continue
         alone = waiting(nothing, job, recipe, also=(document,))
         if alone.requests.total() == 1:
             guess = alone.estimate(recipe, deps.catalog)
-            yield guess.input_tokens, _DECODE(made[1])["params"]
+            yield guess.input_tokens, _DECODE(made.request)["params"]

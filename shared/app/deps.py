@@ -13,6 +13,7 @@ from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import BatchApi
 from shared.ports.blobs import Blobs
+from shared.ports.converter import Converter
 from shared.ports.store import Store
 
 
@@ -61,6 +62,7 @@ class Deps:
     new_batch_id: Callable[[], BatchId]
     spool_dir: Path
     policy: Policy
+    converter: Converter
     emit: Emit = say_nothing
     follow: Follow = follow_nobody
 

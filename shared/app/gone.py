@@ -3,28 +3,37 @@
 Documents in a batch are left alone: their reports come, and are paid for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from shared.app.deps import Deps
+from shared.app.deps import Deps, NoRecipe
+from shared.app.folders import is_there
 from shared.app.groups import mark_stale
 from shared.app.slices import slices
-from shared.domain.document import Document, DocumentStatus, source_gone
+from shared.app.variants import plain
+from shared.domain.document import Document, DocumentStatus, Sighting, source_gone
 from shared.domain.ids import JobName
+from shared.domain.recipe_input import InputShape
+from shared.domain.variants import plain_path
 from shared.ports.blobs import BlobError, BlobNotFound
 
+_OF_THE_WHOLE = ("invalid_manifest", "invalid_archive")
 _FREE = (DocumentStatus.WAITING, DocumentStatus.FAILED)
 
 
 def forget_gone(deps: Deps, job: JobName) -> None:
-    """Forget failed documents whose source isn't there any more.
+    """Forget failed documents whose source isn't there any more, or not for their variant.
 
     An unreadable folder is forgotten too: whoever lists next finds it again, or what it holds.
     """
+    each = deps.recipe(job).each
+    variants: tuple[str | None, ...] = each.values if each else (None,)
     known: dict[str, bool] = {}
 
     def is_gone(document: Document) -> bool:
         source = document.content.source
-        if source.endswith("/"):
+        if source.endswith("/") and not document.content.files:
+            return True
+        if document.content.variant not in variants:
             return True
         if source not in known:
             known[source] = _is_gone(deps, source)
@@ -40,18 +49,70 @@ def forget_source(deps: Deps, job: JobName, source: str, paths: Iterable[str]) -
     forget(deps, (each for each in deps.store.failed(job) if each.content.source == source))
 
 
-def forget_rows(deps: Deps, job: JobName, source: str, manifest_etag: str) -> None:
-    """Forget failures of rows that this version of a manifest doesn't have any more."""
+def forget_rows(deps: Deps, job: JobName, manifests: Mapping[str, str]) -> None:
+    """Forget failures of rows and members that manifests and archives, given by their etags, don't
+    have any more."""
 
     def is_outdated(document: Document) -> bool:
         row, failure = document.content.row, document.failure
-        if document.content.source != source:
+        etag = manifests.get(document.content.source)
+        if etag is None:
             return False
         if row is None:
-            return failure is not None and failure.type == "invalid_manifest"
-        return row.manifest_etag != manifest_etag
+            return failure is not None and failure.type in _OF_THE_WHOLE
+        return row.manifest_etag != etag
 
     forget(deps, (each for each in deps.store.failed(job) if is_outdated(each)))
+
+
+def forget_misfits(deps: Deps, job: JobName, *, waiting: bool = False) -> None:
+    """Forget failed documents that are none by the job's recipe, which has changed: files of what
+    is one document now, or the other way round. What waits is never sent; with `waiting` it is
+    forgotten as well."""
+    try:
+        shape = deps.recipe(job).shape
+    except NoRecipe:
+        return
+    forget(deps, (each for each in deps.store.failed(job) if misfits(each, shape)))
+    if waiting:
+        for group in list(deps.store.groups(job)):
+            found = deps.store.waiting(job, group.name)
+            forget(deps, (each for each in found if misfits(each, shape)))
+
+
+def misfits(document: Document, shape: InputShape) -> bool:
+    """Whether input of this shape has no such document."""
+    content = document.content
+    path = plain(document)
+    if content.is_row:
+        return False
+    if content.packed is not None:
+        return shape.whole_archives
+    if content.files and content.source.endswith("/"):
+        of_a_run = shape.whole_archives and "/" not in path
+        return not of_a_run and shape.folder_of(f"{path}/part") != path
+    if content.files and not shape.whole_archives:
+        return True
+    return shape.folder_of(path) is not None
+
+
+def forget_former(deps: Deps, job: JobName, sightings: Iterable[Sighting]) -> None:
+    """Forget what waited, or failed, from before its recipe made variants of it."""
+    former = {
+        plain_path(each.path, each.content.variant): each.content.source
+        for each in sightings
+        if each.content.variant is not None
+    }
+    if former:
+        known = deps.store.documents(job, former.keys()).values()
+        forget(
+            deps,
+            (
+                each
+                for each in known
+                if each.content.variant is None and each.content.source == former[each.path]
+            ),
+        )
 
 
 def forget(deps: Deps, documents: Iterable[Document]) -> None:
@@ -68,6 +129,8 @@ def forget(deps: Deps, documents: Iterable[Document]) -> None:
 
 def _is_gone(deps: Deps, source: str) -> bool:
     try:
+        if source.endswith("/"):
+            return not is_there(deps.documents, source)
         deps.documents.stat(source)
     except BlobNotFound:
         return True

@@ -11,7 +11,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from shared.app.deps import Deps
-from shared.app.gone import forget, forget_rows
+from shared.app.folders import is_there
+from shared.app.gone import forget, forget_former, forget_rows
 from shared.app.groups import mark_stale, open_group
 from shared.app.report_places import has_report
 from shared.app.slices import SLICE
@@ -28,6 +29,7 @@ from shared.domain.document import (
 )
 from shared.domain.ids import JobName
 from shared.domain.names import stand_in
+from shared.domain.variants import variant_path
 from shared.ports.blobs import BlobError, BlobNotFound
 
 
@@ -74,9 +76,10 @@ def take_in(
         if begun and until is not None and deps.clock() >= until:
             return total + Taken(left=next(iter(part.values())))
         total += intake.take(part)
+        forget_former(deps, job, part.values())
         begun = True
-    for source, etag in intake.manifests.items():
-        forget_rows(deps, job, source, etag)
+    if intake.manifests:
+        forget_rows(deps, job, intake.manifests)
     return total
 
 
@@ -94,7 +97,7 @@ def _distinct(sightings: Iterable[Sighting]) -> Iterator[dict[str, Sighting]]:
 
 @dataclass(slots=True, kw_only=True)
 class _Intake:
-    """One pass over an input. `manifests` are those seen, with their etags."""
+    """One pass over an input. `manifests` are those seen, and archives, with their etags."""
 
     deps: Deps
     job: JobName
@@ -201,13 +204,20 @@ class _Intake:
         source = content.source
         if source not in self._etags:
             try:
-                self._etags[source] = self.deps.documents.stat(source).etag
+                self._etags[source] = self._etag(content)
             except BlobNotFound:
                 self._etags[source] = None
             except BlobError:  # there, and for all that can be told unchanged
                 self._etags[source] = content.row.manifest_etag if content.row else ""
         etag = self._etags[source]
         return etag is not None and (content.row is None or content.row.manifest_etag == etag)
+
+    def _etag(self, content: Content) -> str:
+        if not (content.files and content.source.endswith("/")):
+            return self.deps.documents.stat(content.source).etag
+        if not is_there(self.deps.documents, content.source):
+            raise BlobNotFound(f"{self.deps.documents.shown(content.source)} isn't there")
+        return ""
 
 
 def _as_seen(
@@ -222,15 +232,15 @@ def _as_seen(
 
 def _own_name(sighting: Sighting) -> str:
     """A path that only this sighting can have: no document's is absolute."""
-    row = sighting.content.row
-    if row is None:
-        return stand_in(f"/{sighting.content.source}")
-    return f"{sighting.manifest}:{row.line}"
+    row, value = sighting.content.row, sighting.content.variant
+    own = f"/{sighting.content.source}" if row is None else f"{sighting.manifest}:{row.line}"
+    own = own if value is None else variant_path(own, value)
+    return stand_in(own) if row is None else own
 
 
 def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sighting]:
     """The path that it can't have, and its failure."""
-    held, row = before.latest, sighting.content.row
+    held, seen, row = before.latest, sighting.content, sighting.content.row
     same = held.source == sighting.content.source
     place = "" if same else f" of {deps.documents.shown(held.source)}"
     if row is None:
@@ -242,9 +252,11 @@ def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sight
         line, first = row.line, held.row.line if held.row else 0
         if same and line < first:
             line, first = first, line
-        owner = f"line {first}{place}" if held.row else f"the document{place}"
+        word, name = ("line", "id") if seen.packed is None else ("member", "name")
+        owner = f"{word} {first}{place}" if held.row else f"the document{place}"
         message = (
-            f"line {line} has the id of {owner} again: {sighting.path!r}; give each row its own id"
+            f"{word} {line} has the {name} of {owner} again: {sighting.path!r}; "
+            f"give each its own {name}"
         )
     etag = sighting.content.etag if row is None else f"{row.manifest_etag}:{row.line}"
     type_ = "duplicate_path" if row is None else "duplicate_id"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from shared.domain.answer_form import AnswerForm
 from shared.domain.batch import Member
 from shared.domain.catalog import Usage
 from shared.domain.document import Document
@@ -41,7 +42,7 @@ def leader_of(place: int, members: Sequence[Member]) -> str | None:
     return None if leader is None else members[leader].path
 
 
-def more_of(judged: Judged, members: Sequence[Member]) -> dict[str, object]:
+def more_of(judged: Judged, members: Sequence[Member], form: AnswerForm) -> dict[str, object]:
     """What the report's header says besides what every report's does."""
     more: dict[str, object] = {}
     leader = leader_of(judged.place, members)
@@ -49,6 +50,6 @@ def more_of(judged: Judged, members: Sequence[Member]) -> dict[str, object]:
         more["same_request_as"] = leader
     if judged.document is not None and judged.document.part is not None:
         more["continued"] = judged.document.part.count
-    if isinstance(judged.outcome, Report):
+    if isinstance(judged.outcome, Report) and form.keeps_text:
         more["text_digest"] = text_digest(judged.outcome.text)
     return more

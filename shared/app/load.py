@@ -6,16 +6,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain, groupby
+from typing import NamedTuple
 
 from shared.app.candidates import still
 from shared.app.deps import Deps
-from shared.app.requests import request_sizes
+from shared.app.requests import Made, made_requests
 from shared.app.spool import FRAME_BYTES
+from shared.app.variants import plain
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.estimate import Estimate, bound_in_all, estimate
+from shared.domain.estimate import BYTES_PER_TOKEN, Estimate, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
+from shared.domain.kinds import is_converted
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import largest_request
 
@@ -75,13 +78,13 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     BlobStoreUnavailable."""
     found = Waiting()
     documents = total = 0
-    for document, most, likely in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
+    for document, size in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
         documents += 1
-        total += document.content.size
-        if most is not None:
-            found.sizes.append(most)
+        total += document.content.size if size is None else size.like
+        if size is not None:
+            found.sizes.append(size.most)
             found.requests[document.group] += 1
-            found.bytes[document.group] += likely + 1
+            found.bytes[document.group] += size.bytes + 1
     found.load = Load(documents=documents, bytes=total)
     return found
 
@@ -92,21 +95,39 @@ def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
         yield from still(deps, job, found, DocumentStatus.WAITING)
 
 
+class _Size(NamedTuple):
+    """Of a request: the bytes that it is billed as `most`, those that it has, about, and those of a
+    document of text `like` this one."""
+
+    most: int
+    bytes: int
+    like: int
+
+
 def _sizes(
     deps: Deps, recipe: Recipe, documents: Iterator[Document]
-) -> Iterator[tuple[Document, int | None, int]]:
-    """How many bytes the request of each has at most, and about; None where there is none."""
+) -> Iterator[tuple[Document, _Size | None]]:
+    """The size of each one's request; None where there is none. What has to be converted is: its
+    own bytes say nothing."""
     largest = largest_request(recipe)
-    for by_content, run in groupby(documents, key=_told_by_content):
-        if by_content or largest is None:
-            for document, size in request_sizes(deps, recipe, run):
-                yield document, size, size or 0
+    for opaque, run in groupby(documents, key=_says_nothing):
+        if opaque or largest is None:
+            for document, made in made_requests(deps, recipe, run):
+                yield document, None if made is None else _of(document, made)
         else:
             around = largest(0)
             for document in run:
-                yield document, largest(document.content.size), around + document.content.size
+                size = document.content.size
+                yield document, _Size(largest(size), around + size, size)
 
 
-def _told_by_content(document: Document) -> bool:
-    """Whether the size of its source doesn't tell that of its request."""
-    return document.content.row is not None or document.part is not None
+def _says_nothing(document: Document) -> bool:
+    content = document.content
+    whole = content.source.endswith("/")
+    return content.is_row or whole or document.part is not None or is_converted(plain(document))
+
+
+def _of(document: Document, made: Made) -> _Size:
+    converted = not document.content.is_row and is_converted(plain(document))
+    like = made.likely_tokens * BYTES_PER_TOKEN if converted else document.content.size
+    return _Size(made.most_tokens, len(made.request), like)

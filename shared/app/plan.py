@@ -4,6 +4,7 @@ Nothing is claimed or sent here. A plan that was saved can be spooled once more 
 from its list.
 """
 
+import asyncio
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,11 @@ from decimal import Decimal
 from enum import Enum
 
 from shared.app.candidates import still
-from shared.app.contents import read_contents
+from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.earlier import Known, Pending
 from shared.app.groups import mark_stale, open_groups_of
-from shared.app.requests import Requests
+from shared.app.requests import Made, Requests
 from shared.app.sameness import Sameness, SavedPlan
 from shared.app.slices import SLICE, in_turns, slices
 from shared.app.spool import Spool
@@ -26,6 +27,7 @@ from shared.domain.document import Document, DocumentStatus, released
 from shared.domain.estimate import bound
 from shared.domain.group import Group, Load
 from shared.domain.ids import JobName, custom_id
+from shared.domain.kinds import is_converted
 from shared.domain.recipe import Recipe
 
 NO_REV = 0
@@ -39,7 +41,8 @@ _UNSENT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is spooled for each place: the revision of the document read, and its digest.
+    """What is spooled for each place: the revision of the document read, and its digest; and what
+    was lost of it, where something was.
 
     `excluded` are the places that aren't sent: those left out, and `twins`, whose documents are
     claimed all the same.
@@ -49,21 +52,21 @@ class Plan:
     members: list[Member] = field(default_factory=list)
     revs: "array[int]" = field(default_factory=lambda: array("Q"))
     digests: list[str] = field(default_factory=list)
+    losses: dict[int, tuple[str, ...]] = field(default_factory=dict)
     excluded: Bitmap = field(default_factory=Bitmap)
     twins: Bitmap = field(default_factory=Bitmap)
 
-    def add(self, member: Member, rev: int, digest: str, request: bytes) -> None:
+    def add(self, member: Member, rev: int, made: Made) -> None:
         """Take the next place."""
-        self.spool.add(request)
-        self.members.append(member)
-        self.revs.append(rev)
-        self.digests.append(digest)
+        if made.losses:
+            self.losses[len(self.members)] = made.losses
+        self._take(member, rev, made.digest, made.request)
 
-    def add_twin(self, member: Member, rev: int, digest: str) -> None:
+    def add_twin(self, member: Member, rev: int, made: Made) -> None:
         """Take the next place for a document whose request is sent at another."""
         self.twins.add(len(self.members))
         self.excluded.add(len(self.members))
-        self.add(member, rev, digest, b"")
+        self.add(member, rev, made._replace(request=b""))
 
     def led(self) -> Iterator[tuple[int, int | None]]:
         """The places in `twins`, each with that of its leader, if that is in the batch."""
@@ -74,7 +77,13 @@ class Plan:
     def leave_out(self, member: Member) -> None:
         """Take the next place for a document that isn't sent after all."""
         self.excluded.add(len(self.members))
-        self.add(member, NO_REV, "", b"")
+        self._take(member, NO_REV, "", b"")
+
+    def _take(self, member: Member, rev: int, digest: str, request: bytes) -> None:
+        self.spool.add(request)
+        self.members.append(member)
+        self.revs.append(rev)
+        self.digests.append(digest)
 
 
 class Full(Enum):
@@ -115,7 +124,8 @@ async def plan_batch(
     settled: list[Document] = []
     found = deps.store.waiting(group.job, group.name)
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
-    async for document, content in in_turns(read_contents(deps, waiting, recipe)):
+    read = _in_time(deps, read_contents(deps, waiting, recipe))
+    async for document, content in in_turns(read, slow=_is_slow):
         name = custom_id(document.path, len(plan.members), batch_id)
         made = requests.make(document, content, name)
         if isinstance(made, Document):
@@ -124,19 +134,18 @@ async def plan_batch(
                 _settle_early(deps, settled)
                 settled = []
             continue
-        digest, request = made
-        elsewhere = same.of(document, digest, name, requests.plain)
+        elsewhere = same.of(document, made.digest, name, requests.plain)
         if isinstance(elsewhere, Pending):
             full = full or AWAITED
             continue
         if elsewhere is not None:
-            plan.add_twin(elsewhere, document.rev, digest)
+            plan.add_twin(elsewhere, document.rev, made)
             if len(plan.members) >= most:
                 break
             continue
-        if plan.members and spool.size + len(request) + 1 > most_bytes:
+        if plan.members and spool.size + len(made.request) + 1 > most_bytes:
             break
-        may_cost = at_most(len(request)) or Decimal(0)
+        may_cost = at_most(made.most_tokens) or Decimal(0)
         if left is not None and cost + may_cost > left:
             full = FULL
             if cost + (at_most(0) or Decimal(0)) > left:
@@ -145,7 +154,7 @@ async def plan_batch(
         cost += may_cost
         dearest = max(dearest, may_cost)
         same.sent_at(len(plan.members))
-        plan.add(Member(path=document.path, custom_id=name), document.rev, digest, request)
+        plan.add(Member(path=document.path, custom_id=name), document.rev, made)
         if len(plan.members) >= most:
             break
     _settle_early(deps, settled)
@@ -167,6 +176,7 @@ async def plan_batch(
         excluded=bytes(plan.excluded) if len(plan.excluded) else b"",
         cost_at_most=cost,
         one_at_most=dearest,
+        form=recipe.form.packed(),
         planned_at=now,
         next_at=now + deps.policy.lease,
     )
@@ -180,6 +190,20 @@ def _is_cached(deps: Deps, group: Group, recipe: Recipe) -> bool:
         return False
     enough = Load(documents=FEW, bytes=deps.policy.max_batch_bytes)
     return deps.store.load(group.job, group.name, enough=enough).documents >= FEW
+
+
+def _is_slow(read: tuple[Document, Read]) -> bool:
+    """Whether reading it may have taken seconds, as it was converted."""
+    return is_converted(read[0].path)
+
+
+def _in_time(deps: Deps, read: Iterator[tuple[Document, Read]]) -> Iterator[tuple[Document, Read]]:
+    """The same, until converting has taken as long as one plan may: the rest is for the next."""
+    began = deps.clock()
+    for each in read:
+        yield each
+        if _is_slow(each) and deps.clock() - began >= deps.policy.planning:
+            return
 
 
 def _most_bytes(deps: Deps, job: JobName) -> int:
@@ -202,11 +226,11 @@ async def spool_again(deps: Deps, batch: Batch, recipe: Recipe, spool: Spool) ->
             for path, document in known.items()
             if document.status is DocumentStatus.WAITING or document.batch == batch.id
         }
-        _spool_part(plan, requests, part, usable, saved)
+        await _spool_part(plan, requests, part, usable, saved)
     return plan
 
 
-def _spool_part(
+async def _spool_part(
     plan: Plan,
     requests: Requests,
     part: Sequence[Member],
@@ -224,23 +248,24 @@ def _spool_part(
             plan.leave_out(member)
             continue
         document, content = next(read)
+        if is_converted(document.path):
+            await asyncio.sleep(0)  # others get their turn
         made = requests.make(document, content, member.custom_id)
         if isinstance(made, Document):
             plan.leave_out(member)
             settled.append(made)
             continue
-        digest, request = made
         if not saved.still_holds(
-            len(plan.members), member, document, digest=digest, request=requests.plain
+            len(plan.members), member, document, digest=made.digest, request=requests.plain
         ):
             plan.leave_out(member)
             if document.status is DocumentStatus.IN_BATCH:
                 settled.append(released(document, now=deps.clock()))
             continue
         if member.twin is not None or member.answered_by is not None:
-            plan.add_twin(member, document.rev, digest)
+            plan.add_twin(member, document.rev, made)
             continue
-        plan.add(member, document.rev, digest, request)
+        plan.add(member, document.rev, made)
     _settle_early(deps, settled)
 
 

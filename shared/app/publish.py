@@ -1,13 +1,15 @@
-"""Publish: `failures.jsonl` and `summary.json`, derived whole from the state each time."""
+"""Publish: failures, summary and results tables, derived whole from the state each time."""
 
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from shared.app.agreement import publish_agreement
 from shared.app.candidates import still
 from shared.app.deps import Deps
 from shared.app.groups import change_job
 from shared.app.sightings import RECIPE_NAME
+from shared.app.tables import publish_tables
 from shared.domain.batch import BatchStatus
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
@@ -42,6 +44,8 @@ def publish(deps: Deps, name: JobName) -> Summary:
     summary = summary_of(deps, name)
     failures = _Failures(deps, name, before)
     deps.reports.write_stream(deps.output_key(name, FAILURES), failures)
+    tables = publish_tables(deps, name)
+    summary = summary.beside(publish_agreement(deps, name))
     deps.reports.write_many([(deps.output_key(name, SUMMARY), render_summary(summary))])
     ended = deps.clock()
     is_whole = failures.count == summary.documents[DocumentStatus.FAILED] and not any(
@@ -53,6 +57,7 @@ def publish(deps: Deps, name: JobName) -> Summary:
             job,
             stale=job.stale and not (is_whole and job.rev == before.rev),
             published_at=ended,
+            tables=job.tables or tables,
             publish_tries=0,
             publishing_s=max((ended - began).total_seconds(), 0.0),
         )

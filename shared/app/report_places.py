@@ -18,16 +18,17 @@ from shared.domain.document import (
     reported,
 )
 from shared.domain.ids import CustomId, JobName
-from shared.domain.names import REPORT_SUFFIX, report_path
+from shared.domain.names import REPORT_SUFFIXES, RESERVED, report_path
 from shared.domain.report import REPORT_BEGINS
 from shared.ports.blobs import BlobNotFound, BlobUnreadable
 
 _ASIDE = ".docmill/unwritten"
 
 
-def report_key(deps: Deps, document: Document) -> str:
-    """Where the document's report belongs."""
-    return deps.output_key(document.job, report_path(document.path))
+def report_key(deps: Deps, document: Document, suffix: str | None = None) -> str:
+    """Where the document's report lies, or where one of that suffix belongs."""
+    path = report_path(document.path, suffix or document.report_suffix)
+    return deps.output_key(document.job, path)
 
 
 def has_report(deps: Deps, document: Document) -> bool:
@@ -35,13 +36,16 @@ def has_report(deps: Deps, document: Document) -> bool:
     return deps.reports.exists(report_key(deps, document))
 
 
-def blocked(deps: Deps, document: Document) -> Failure | None:
-    """Why the document's report could not be written. Raises BlobStoreUnavailable."""
-    key = report_key(deps, document)
-    first = deps.policy.check_reports and document.reported_digest is None
-    message = deps.reports.obstacle(key, ours=REPORT_BEGINS if first else b"")
-    if message is None and (above := _report_above(deps, document)) is not None:
+def blocked(deps: Deps, document: Document, suffix: str) -> Failure | None:
+    """Why a report of that suffix could not be written. Raises BlobStoreUnavailable."""
+    key = report_key(deps, document, suffix)
+    here = document.reported_digest is not None and document.report_suffix == suffix
+    first = deps.policy.check_reports and not here
+    message = deps.reports.obstacle(key, ours=REPORT_BEGINS[suffix] if first else b"")
+    if message is None and (above := _report_above(deps, document, suffix)) is not None:
         message = f"its report would lie below that of {above}, which is a file"
+    if (name := report_path(document.path, suffix)).casefold() in RESERVED:
+        message = f"its report would be called {name}, as a file of docmill's own"
     if message is None:
         return None
     return Failure(
@@ -52,9 +56,28 @@ def blocked(deps: Deps, document: Document) -> Failure | None:
     )
 
 
-def keep(deps: Deps, job: JobName, custom_id: CustomId, report: bytes) -> str | None:
+def remove_former(deps: Deps, document: Document | None, suffix: str) -> None:
+    """A new report is written: remove the one before it, which a recipe with another output made.
+
+    Of one suffix the new one has replaced it. Only a report of docmill's is removed, and only once
+    the new one lies there, so cut short it is removed when the results are read again.
+    """
+    if document is None:
+        return
+    former = {document.report_suffix} if document.reported_digest is not None else set()
+    if document.part is not None and document.part.suffix is not None:
+        former.add(document.part.suffix)
+    for each in sorted(former - {suffix}):
+        key = report_key(deps, document, each)
+        if deps.reports.obstacle(key, ours=REPORT_BEGINS[each]) is None:
+            deps.reports.delete(key)
+
+
+def keep(
+    deps: Deps, job: JobName, custom_id: CustomId, report: bytes, *, suffix: str
+) -> str | None:
     """Keep a report that can't be written in its place; says where, None when it can't be kept."""
-    key = _aside(deps, job, custom_id)
+    key = _aside(deps, job, custom_id, suffix)
     try:
         deps.reports.write_many([(key, report)])
     except BlobUnreadable:
@@ -83,11 +106,21 @@ def put_in_place(deps: Deps, job: JobName) -> tuple[int, frozenset[str]]:
                 gone.append(report_lost(document, now=deps.clock()))
         mark_stale(deps.store, job)
         deps.store.swap_documents(gone)
-        lost = deps.store.swap_documents([reported(each, now=deps.clock()) for each in done])
+        lost = deps.store.swap_documents(
+            [
+                reported(
+                    each,
+                    now=deps.clock(),
+                    suffix=_kept(each).suffix,
+                    rows_in=_kept(each).rows_in,
+                )
+                for each in done
+            ]
+        )
         mark_stale(deps.store, job)
         for document in done:
             if document.path not in lost:
-                deps.reports.delete(_aside(deps, job, _kept(document)))
+                deps.reports.delete(_kept_key(deps, document))
         written += len(done) - len(lost)
     return written, frozenset(waiting)
 
@@ -103,30 +136,46 @@ def _unwritten(deps: Deps, job: JobName) -> Iterator[Document]:
 
 
 def _put(deps: Deps, document: Document) -> bool:
-    report = deps.reports.read(_aside(deps, document.job, _kept(document)))
+    suffix = _kept(document).suffix
+    report = deps.reports.read(_kept_key(deps, document))
     try:
-        deps.reports.write_many([(report_key(deps, document), report)])
+        deps.reports.write_many([(report_key(deps, document, suffix), report)])
     except BlobUnreadable:
         return False
+    remove_former(deps, document, suffix)
     return True
 
 
-def _kept(document: Document) -> CustomId:
-    if document.failure is None or document.failure.custom_id is None:
+def _kept(document: Document) -> Failure:
+    if document.failure is None:
         raise AssertionError(f"no report of {document.path} is kept")
-    return document.failure.custom_id
+    return document.failure
 
 
-def _aside(deps: Deps, job: JobName, custom_id: CustomId) -> str:
-    return deps.output_key(job, report_path(f"{_ASIDE}/{custom_id}"))
+def _kept_key(deps: Deps, document: Document) -> str:
+    failure = _kept(document)
+    if failure.custom_id is None:
+        raise AssertionError(f"no report of {document.path} is kept")
+    return _aside(deps, document.job, failure.custom_id, failure.suffix)
 
 
-def _report_above(deps: Deps, document: Document) -> str | None:
-    """A document whose report has the name of one of this one's folders."""
-    folder, slash, _ = document.path.rpartition("/")
-    if f"{REPORT_SUFFIX}/" not in folder + slash:
+def _aside(deps: Deps, job: JobName, custom_id: CustomId, suffix: str) -> str:
+    return deps.output_key(job, report_path(f"{_ASIDE}/{custom_id}", suffix))
+
+
+def _report_above(deps: Deps, document: Document, suffix: str) -> str | None:
+    """A document whose report has, or would have, the name of one of this one's folders."""
+    *folders, _ = document.path.split("/")
+    above: dict[str, str] = {}
+    for number, name in enumerate(folders, start=1):
+        for ending in REPORT_SUFFIXES:
+            if name.endswith(ending):
+                path = "/".join(folders[:number]).removesuffix(ending)
+                above[path] = ending
+    if not above:
         return None
-    names = folder.split("/")
-    above = ("/".join(names[: number + 1]) for number in range(len(names)))
-    paths = [path.removesuffix(REPORT_SUFFIX) for path in above if path.endswith(REPORT_SUFFIX)]
-    return next(iter(deps.store.documents(document.job, paths)), None)
+    for path, found in deps.store.documents(document.job, above).items():
+        made = found.reported_digest is not None
+        if above[path] == suffix or (made and above[path] == found.report_suffix):
+            return path
+    return None

@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from shared.app.continuing import go_on, was_continued
+from shared.app.continuing import go_on, keep_whole, kept_whole, was_continued
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
 from shared.app.judged import Judged, more_of
-from shared.app.report_places import keep
+from shared.app.report_places import keep, remove_former
+from shared.app.row_parts import RowSpool
 from shared.app.twins import twins_of, with_twins
+from shared.domain.answer import Answers
+from shared.domain.answer_form import AnswerForm
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -32,7 +36,7 @@ from shared.domain.document import (
     released,
     reported,
 )
-from shared.domain.ids import CustomId, place_of
+from shared.domain.ids import BatchId, CustomId, place_of
 from shared.domain.names import report_path
 from shared.domain.outcome import (
     Fail,
@@ -41,12 +45,15 @@ from shared.domain.outcome import (
     Report,
     ResultLine,
     Retry,
+    StopReason,
     decode,
+    formed,
     judge,
 )
 from shared.domain.part import Part
 from shared.domain.record import Record
 from shared.domain.report import render_report
+from shared.domain.row import Row
 from shared.domain.totals import Totals
 from shared.ports.blobs import BlobUnreadable
 
@@ -79,14 +86,17 @@ class Reading:
 
     `seen` are the places a line was read for. `totals`, `kinds` (lines by type of result) and
     `strange` (lines that can't be matched) are of this reading alone. `hold` is what a person has
-    to mend before rows that failed for want of credit are tried again. `continuations` is how often
-    a report may be continued. Past `until` no more twins are taken: the next reading does.
+    to mend before rows that failed for want of credit are tried again. `rows` takes the fields of
+    all answers, of those settled before too: it is whole when the reading is. `continuations` is
+    how often a report may be continued. Past `until` no more twins are taken: the next reading
+    does.
     """
 
     deps: Deps
     batch: Batch
     members: list[Member]
     max_attempts: int
+    rows: RowSpool
     continuations: int = 0
     until: datetime | None = None
     seen: Bitmap = field(default_factory=Bitmap)
@@ -94,6 +104,8 @@ class Reading:
     strange: int = 0
     totals: Totals = field(default_factory=Totals)
     hold: str | None = None
+    _form: AnswerForm = field(init=False)
+    _answers: Answers | None = field(init=False)
     _settled: Bitmap = field(init=False)
     _unwritten: Bitmap = field(init=False)
     _continued: Bitmap = field(init=False)
@@ -108,6 +120,8 @@ class Reading:
         self._unwritten = Bitmap(before.unwritten)
         self._continued = Bitmap(before.continued)
         self._twins = twins_of(self.batch, self.members)
+        self._form = self.batch.answer_form
+        self._answers = Answers(self._form) if self._form.fields else None
 
     def take(self, data: bytes) -> None:
         """Take one line; what it leads to is done by the flush that comes of itself now and then.
@@ -142,11 +156,21 @@ class Reading:
         """Write the reports of the lines taken, settle their documents, then say how far."""
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         judged = self._judge(pending)
-        go_on(self.deps, self.batch, self.members, judged.values(), most=self.continuations)
+        go_on(
+            self.deps,
+            self.batch,
+            self.members,
+            judged.values(),
+            most=self.continuations,
+            is_whole=self._is_whole,
+        )
+        for each in judged.values():
+            self._form_answer(each)
         for path, message in self._write(judged).items():
             judged[path] = self._not_written(judged[path], message)
         for each in judged.values():
             self._count(each)
+            self._keep_row(each)
         due = {path: each for path, each in judged.items() if each.document is not None}
         settle_documents(
             self.deps,
@@ -197,7 +221,7 @@ class Reading:
         asked = [
             self.members[place].path
             for place, line in pending
-            if place not in self._settled or line.result.type in _TRIED_AGAIN
+            if place not in self._settled or self._may_be_tried_again(line)
         ]
         known = self.deps.store.documents(self.batch.job, asked) if asked else {}
         judged: dict[str, Judged] = {}
@@ -206,8 +230,9 @@ class Reading:
             document = known.get(path)
             is_continued = False
             if place in self._settled or document is None or document.batch != self.batch.id:
-                outcome = self._judge_again(place, line, document)
-                is_continued = self._was_continued(place, outcome, document)
+                raw = judge(line, attempts=0, max_attempts=1)
+                is_continued = self._was_continued(place, raw, document)
+                outcome = raw if is_continued else self._judge_again(place, line, document)
                 document = None
             else:
                 outcome = judge(line, attempts=document.attempts, max_attempts=self.max_attempts)
@@ -215,7 +240,43 @@ class Reading:
                     self.hold = outcome.hold
             judged[path] = self._priced(place, line, document, outcome)
             judged[path].is_continued = is_continued
+            if document is None and self._answers is not None and not is_continued:
+                self._join_again(judged[path], known.get(path))
         return judged
+
+    def _may_be_tried_again(self, line: ResultLine) -> bool:
+        """Whether only its document can tell what was made of a line that is settled."""
+        if line.result.type in _TRIED_AGAIN or self._answers is None:
+            return line.result.type in _TRIED_AGAIN
+        return not isinstance(self._judged_alone(line), Report)
+
+    def _judged_alone(self, line: ResultLine, *, tries: int = 1) -> Outcome:
+        return judge(line, attempts=0, max_attempts=tries, answers=self._answers)
+
+    def _is_whole(self, report: Report) -> bool:
+        """Whether an answer that stopped at the limit of its length has all its fields."""
+        return self._answers is not None and isinstance(
+            formed(report, self._answers, custom_id=CustomId(""), attempts=0, max_attempts=1),
+            Report,
+        )
+
+    def _form_answer(self, judged: Judged) -> None:
+        """Read the fields of an answer that is all there, in one part or in several."""
+        document, outcome, answers = judged.document, judged.outcome, self._answers
+        if document is None or judged.part or answers is None or not isinstance(outcome, Report):
+            return
+        custom_id = CustomId(judged.line.custom_id)
+        judged.outcome = formed(
+            outcome,
+            answers,
+            custom_id=custom_id,
+            attempts=document.attempts,
+            max_attempts=self.max_attempts,
+        )
+        if document.part is not None and isinstance(judged.outcome, Report):
+            judged.outcome, made = outcome, judged.outcome
+            keep_whole(self.deps, self.batch, judged, self.members[judged.place].custom_id)
+            judged.outcome = made
 
     def _judge_again(self, place: int, line: ResultLine, document: Document | None) -> Outcome:
         """What was made of a line that was settled before: its failure, if any, names the line."""
@@ -223,14 +284,42 @@ class Reading:
         names = (line.custom_id, self.members[place].custom_id)
         ended_here = failure is not None and failure.custom_id in names
         tries = 1 if ended_here else self.max_attempts + 1
-        outcome = judge(line, attempts=0, max_attempts=tries)
-        if isinstance(outcome, Report) and (
-            place in self._unwritten
-            or (failure and ended_here and failure.type == REPORT_NOT_WRITTEN)
-        ):
+        outcome = self._judged_alone(line, tries=tries)
+        if not isinstance(outcome, Report):
+            return outcome
+        return self._written_before(place, outcome, failure if ended_here else None)
+
+    def _written_before(self, place: int, report: Report, failure: Failure | None) -> Outcome:
+        """The same, unless it could not be written. `failure` is the document's, of this line."""
+        if place in self._unwritten or (failure and failure.type == REPORT_NOT_WRITTEN):
             self._unwritten.add(place)
-            return _unwritten(outcome, failure or Failure(type=REPORT_NOT_WRITTEN, message=""))
-        return outcome
+            return _unwritten(report, failure or Failure(type=REPORT_NOT_WRITTEN, message=""))
+        return report
+
+    def _join_again(self, judged: Judged, document: Document | None) -> None:
+        """Have the whole of an answer with fields whose rest came in a line settled before."""
+        if self._answers is None or not isinstance(judged.outcome, Fail | Retry):
+            return
+        if judged.line.result.type != "succeeded":
+            return
+        custom_id = self.members[judged.place].custom_id
+        kept = kept_whole(self.deps, self.batch, custom_id)
+        if kept is None:
+            return
+        failure = document.failure if document is not None else None
+        ended_here = failure is not None and failure.custom_id == custom_id
+        report = Report(
+            text=kept.text,
+            model=kept.model,
+            stop_reason=kept.stop_reason,
+            truncated=kept.stop_reason == StopReason.MAX_TOKENS,
+            usage=kept.usage,
+        )
+        outcome = formed(report, self._answers, custom_id=custom_id, attempts=0, max_attempts=1)
+        if isinstance(outcome, Report):
+            failed_here = failure if ended_here else None
+            judged.outcome = self._written_before(judged.place, outcome, failed_here)
+            judged.whole_cost = kept.cost
 
     def _was_continued(self, place: int, outcome: Outcome, document: Document | None) -> bool:
         if place in self._settled:
@@ -243,7 +332,7 @@ class Reading:
     ) -> Judged:
         catalog = self.deps.catalog
         is_twin = self.members[place].twin is not None
-        if is_twin and not isinstance(outcome, Retry):
+        if is_twin:
             outcome = replace(outcome, usage=Usage(), uncounted=False)
         usage = _usage(outcome)
         without = catalog.cost(
@@ -269,36 +358,43 @@ class Reading:
 
     def _write(self, judged: dict[str, Judged]) -> dict[str, str]:
         """Write the reports; the answer says why for each that can't lie where it belongs."""
+        suffix = self._form.suffix
         reports = {
             path: render_report(
                 each.outcome,
+                output=self._form.output,
                 document=path,
                 custom_id=CustomId(each.line.custom_id),
                 batch=self.batch,
                 correlation_id=each.document.correlation_id,
                 cost=each.whole_cost,
-                more=more_of(each, self.members),
+                more=more_of(each, self.members, self._form),
+                losses=each.document.losses,
             )
             for path, each in judged.items()
-            if isinstance(each.outcome, Report) and each.document is not None
+            if isinstance(each.outcome, Report)
+            and each.document is not None
+            and (each.part is None or each.part.suffix is not None)
         }
-        key = {path: self.deps.output_key(self.batch.job, report_path(path)) for path in reports}
+        job = self.batch.job
+        key = {path: self.deps.output_key(job, report_path(path, suffix)) for path in reports}
+        refused: dict[str, str] = {}
         try:
             self.deps.reports.write_many((key[path], data) for path, data in reports.items())
         except BlobUnreadable:
-            refused: dict[str, str] = {}
             for path, data in reports.items():
                 try:
                     self.deps.reports.write_many([(key[path], data)])
                 except BlobUnreadable as error:
                     refused[path] = self._kept(judged[path], data, error.message)
-            return refused
-        return {}
+        for path in reports.keys() - refused.keys():
+            remove_former(self.deps, judged[path].document, suffix)
+        return refused
 
     def _kept(self, judged: Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
         custom_id = self.members[judged.place].custom_id
-        where = keep(self.deps, self.batch.job, custom_id, report)
+        where = keep(self.deps, self.batch.job, custom_id, report, suffix=self._form.suffix)
         if where is None:
             return f"{message}; rename the document and run again"
         return (
@@ -318,9 +414,19 @@ class Reading:
             retryable=True,
             attempts=judged.document.attempts + 1,
             custom_id=self.members[judged.place].custom_id,
+            suffix=self._form.suffix,
+            rows_in=self.batch.id if self._form.fields else None,
         )
         judged.outcome = _unwritten(judged.outcome, failure)
         return judged
+
+    def _keep_row(self, judged: Judged) -> None:
+        outcome = judged.outcome
+        report = outcome.unwritten if isinstance(outcome, Fail) else outcome
+        if isinstance(report, Report) and report.fields is not None:
+            document = self.members[judged.place].path
+            row = Row.of(report, document=document, batch=self.batch, cost=judged.whole_cost)
+            self.rows.add(row)
 
     def _count(self, judged: Judged) -> None:
         outcome, usage = judged.outcome, judged.usage
@@ -340,8 +446,7 @@ class Reading:
                 usage,
                 inference_geo=self.batch.inference_geo,
             ),
-            unpriced=(judged.cost is None and usage != Usage())
-            or (not isinstance(outcome, Retry) and outcome.uncounted),
+            unpriced=(judged.cost is None and usage != Usage()) or outcome.uncounted,
         )
 
 
@@ -353,9 +458,11 @@ def settle_documents(
     What somebody else wrote meanwhile is read anew; what the batch doesn't hold is left alone.
     """
     todo = set(outcomes)
+    form = batch.answer_form
+    ending = _Ending(suffix=form.suffix, rows_in=batch.id if form.fields else None)
     while todo:
         held = [d for path, d in known.items() if path in todo and d.batch == batch.id]
-        settled = [_settled(deps, document, outcomes[document.path]) for document in held]
+        settled = [_settled(deps, document, ending, outcomes[document.path]) for document in held]
         waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
         open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
         todo = deps.store.swap_documents(settled)
@@ -369,13 +476,20 @@ def settle_documents(
         known = deps.store.documents(batch.job, todo) if todo else {}
 
 
-def _settled(deps: Deps, document: Document, outcome: Outcome | Part) -> Document:
+class _Ending(NamedTuple):
+    """What `reported` is told of a batch's reports."""
+
+    suffix: str
+    rows_in: BatchId | None
+
+
+def _settled(deps: Deps, document: Document, ending: _Ending, outcome: Outcome | Part) -> Document:
     now = deps.clock()
     match outcome:
         case Part():
             return continued(document, outcome, now=now)
         case Report():
-            return reported(document, now=now)
+            return reported(document, now=now, **ending._asdict())
         case Retry(attempts=attempts):
             return released(document, now=now, attempts=attempts)
         case Fail(failure=failure):
@@ -390,8 +504,14 @@ def _settled(deps: Deps, document: Document, outcome: Outcome | Part) -> Documen
 
 
 def _unwritten(report: Report, failure: Failure) -> Fail:
-    return Fail(failure=failure, model=report.model, usage=report.usage, uncounted=report.uncounted)
+    return Fail(
+        failure=failure,
+        model=report.model,
+        usage=report.usage,
+        uncounted=report.uncounted,
+        unwritten=report,
+    )
 
 
 def _usage(outcome: Outcome) -> Usage:
-    return Usage() if isinstance(outcome, Retry) else outcome.usage or Usage()
+    return outcome.usage or Usage()

@@ -22,6 +22,7 @@ class Sameness:
         self._known = known or Known()
         self._leaders = Leaders(recipe)
         self._earlier = Earlier(deps, job, recipe.fingerprint, self._known)
+        self._copies = recipe.form.keeps_text
         self._asked: bytes | None = None
 
     def of(
@@ -31,7 +32,8 @@ class Sameness:
         in another batch; None where it is to be sent.
 
         What asks for the rest of a report only has twins in its own batch: who waits for somebody
-        else's report never waits for one that waits itself.
+        else's report never waits for one that waits itself. So it is with what can't be copied from
+        a report.
         """
         self._asked = self._leaders.asked(name, request)
         if self._asked is None:
@@ -39,7 +41,7 @@ class Sameness:
         leader = self._leaders.of(self._asked)
         if leader is not None:
             return Member(path=document.path, custom_id=name, twin=leader)
-        if document.part is not None:
+        if document.part is not None or not self._copies:
             return None
         found = self._earlier.of(self._asked, document, digest)
         if isinstance(found, Answer):

@@ -1,9 +1,11 @@
 """From what a listing found to what intake takes in: one document, or a document per row."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 
+from shared.app.variants import in_variants
+from shared.domain.archive import archive_kind
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
     BrokenRow,
@@ -17,12 +19,22 @@ from shared.domain.manifest import (
 )
 from shared.domain.names import InvalidName, check_path, escaped, stand_in
 from shared.domain.recipe import Recipe
+from shared.domain.truth import Truth, truth_in
 from shared.ports.blobs import Blob, Blobs, BlobUnreadable, Unlisted
 
 RECIPE_NAME = "_recipe.md"
 READY_NAME = "_READY"
 _ROWS_LOOKED_AT = 1000
 _LISTED_CHARS = 300
+
+Tell = Callable[[str], None]
+"""Hears, as one line, what was passed over that a person may look for."""
+
+
+def to_nobody(said: str) -> None:
+    """For callers that have nobody to tell."""
+
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -41,18 +53,35 @@ def sightings_of(
     recipe: Recipe | None,
     named_directly: bool = False,
     start: RowPlace | None = None,
+    tell: Tell = to_nobody,
 ) -> Iterator[Sighting]:
     """What is at `path` below the job, and what can't become a document as its failure.
 
-    With `start`, a manifest of that version is read from that row on. Raises BlobNotFound,
-    BlobChanged or BlobStoreUnavailable while one is read.
+    With `start`, a manifest or archive of that version is read from that row on. Raises
+    BlobNotFound, BlobChanged or BlobStoreUnavailable while one is read.
     """
+    seen = _seen(
+        blobs, found, path, recipe=recipe, named_directly=named_directly, start=start, tell=tell
+    )
+    yield from in_variants(seen, recipe)
+
+
+def _seen(
+    blobs: Blobs,
+    found: Blob | Unlisted,
+    path: str,
+    *,
+    recipe: Recipe | None,
+    named_directly: bool,
+    start: RowPlace | None,
+    tell: Tell,
+) -> Iterator[Sighting]:
     by = recipe.group_by if recipe else "folder"
     if isinstance(found, Unlisted):
-        kind = "unreadable_folder" if found.key.endswith("/") else "unreadable"
+        why = "unreadable_folder" if found.key.endswith("/") else "unreadable"
         # A name that isn't UTF-8 can't be stored, and whoever lists again finds it again.
         content = Content(source=escaped(found.key), etag="", size=0)
-        yield _unusable(path, kind, found.message, content, by)
+        yield _unusable(path, why, found.message, content, by)
         return
     content = Content(source=found.key, etag=found.etag, size=found.size)
     try:
@@ -60,13 +89,21 @@ def sightings_of(
     except InvalidName as error:
         yield _unusable(path, "invalid_name", error.message, content, by)
         return
+    if (kind := archive_kind(path)) is not None:
+        # Where there are none, nothing is imported for them.
+        from shared.app.archive_sightings import archive_sightings  # noqa: PLC0415
+
+        yield from archive_sightings(
+            blobs, found, path, kind, recipe=recipe, start=start, tell=tell
+        )
+        return
     try:
         reader = _manifest_rows(blobs, found, path, named_directly=named_directly, start=start)
         if reader is None:
             yield Sighting(path=path, group=group_of(path, by, found.modified), content=content)
             return
         for row in _checked(recipe, reader, path):
-            yield _row(row, found, path, by)
+            yield _row(row, found, path, by, recipe.truth if recipe else None)
     except InvalidManifest as error:
         yield _unusable(path, "invalid_manifest", str(error), content, by)
     except BlobUnreadable as error:
@@ -99,6 +136,11 @@ def _manifest_rows(
     kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=named_directly)
     if kind is None:
         return None
+    if kind is ManifestKind.PARQUET:
+        from shared.app.parquet import parquet_rows  # noqa: PLC0415 - as with archives
+
+        begun = start is not None and start.manifest_etag == blob.etag
+        return parquet_rows(blobs, blob, start=start.line if start and begun else 1)
     if start is not None and start.manifest_etag == blob.etag and start.offset:
         header = None
         if kind is ManifestKind.CSV:
@@ -117,10 +159,11 @@ def _checked(
 ) -> Iterator[Row | BrokenRow]:
     """The same rows. Raises InvalidManifest where the first shows that all lack a column.
 
-    A CSV lacks a column in every row or in none; objects may differ, so each is rendered.
+    A CSV or Parquet file lacks a column in every row or in none; objects may differ, so each is
+    rendered.
     """
-    is_csv = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True) is ManifestKind.CSV
-    unchecked = recipe is not None and is_csv
+    kind = manifest_kind(path.rsplit("/", 1)[-1], named_directly=True)
+    unchecked = recipe is not None and kind in (ManifestKind.CSV, ManifestKind.PARQUET)
     for row in found:
         if recipe is not None and unchecked and isinstance(row, Row):
             missing = recipe.needs_columns - row.columns.keys()
@@ -138,7 +181,7 @@ def _listed(names: Iterable[str]) -> str:
     return text if len(text) <= _LISTED_CHARS else f"{text[: _LISTED_CHARS - 1]}…"
 
 
-def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
+def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str, truth: Truth | None) -> Sighting:
     if isinstance(row, BrokenRow):
         message = row.message
         if f"line {row.line}" not in message:
@@ -152,7 +195,13 @@ def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str) -> Sighting:
     return Sighting(
         path=row.id,
         group=group_of(row.id, by, blob.modified, row.columns, manifest=path),
-        content=Content(source=blob.key, etag=row.digest, size=row.length, row=_place(row, blob)),
+        content=Content(
+            source=blob.key,
+            etag=row.digest,
+            size=row.length,
+            row=_place(row, blob),
+            truth=truth_in(row.columns, truth),
+        ),
         manifest=path,
     )
 

@@ -1,7 +1,7 @@
 """Work on many records a slice at a time: as much as one call to the store should hold."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -11,14 +11,17 @@ _TURN = 100
 T = TypeVar("T")
 
 
-async def in_turns(records: Iterable[T], *, every: int = _TURN) -> AsyncIterator[T]:
-    """The same records one by one; others get their turn after each so many.
+async def in_turns(
+    records: Iterable[T], *, every: int = _TURN, slow: Callable[[T], bool] | None = None
+) -> AsyncIterator[T]:
+    """The same records one by one; others get their turn after each so many, and after each that
+    is `slow` to come by.
 
     Reading and claiming 100,000 documents takes minutes, and an upload beside it that stood still
     as long would be cut off by the provider, and be in doubt.
     """
     for number, record in enumerate(records):
-        if number and number % every == 0:
+        if (number and number % every == 0) or (slow is not None and slow(record)):
             await asyncio.sleep(0)
         yield record
 

@@ -11,21 +11,27 @@ from datetime import datetime
 
 from shared.app.control import requeue_unpaid
 from shared.app.deps import Deps, NoRecipe
-from shared.app.gone import forget_source
-from shared.app.groups import open_group
+from shared.app.folders import Folder, folder_sightings, look, with_folders
+from shared.app.gone import forget_misfits, forget_source
+from shared.app.groups import mark_stale, open_group
 from shared.app.intake import Taken, take_in
 from shared.app.sightings import (
     READY_NAME,
     RECIPE_NAME,
+    Tell,
+    group_of,
     is_document,
     sightings_of,
     unplaced,
 )
+from shared.app.variants import paths_of
+from shared.domain.archive import archive_kind
 from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
 from shared.domain.manifest import manifest_kind
 from shared.domain.names import InvalidName, check_job
 from shared.domain.recipe import Recipe
+from shared.domain.recipe_input import InputShape
 from shared.ports.blobs import Blob, BlobNotFound, Blobs
 
 UNPLACED = JobName("_unplaced")
@@ -70,18 +76,24 @@ def take_together(
     done: set[str] = set()
     for job, found in jobs.items():
         recipe = _recipe(deps, job)
+        whole = {key: folder for key in found if (folder := _folder_of(recipe, job, key))}
+        for folder in sorted(set(whole.values())):
+            taken, settled = _take_folder(deps, job, folder, recipe, looks=1)
+            total += taken
+            done |= {key for key in whole if whole[key] == folder and settled}
+        alone = {key: blob for key, blob in found.items() if key not in whole}
         total += take_in(
             deps,
             job,
             (
                 sighting
-                for key, blob in found.items()
+                for key, blob in alone.items()
                 for sighting in sightings_of(
                     deps.documents, blob, key.removeprefix(f"{job}/"), recipe=recipe
                 )
             ),
         )
-        now = _seen(deps.documents, list(found))
+        now = _seen(deps.documents, list(alone))
         done |= {key for key in now if now[key].etag == found[key].etag}
     return total, done
 
@@ -92,6 +104,8 @@ def _job_of_document(key: str) -> JobName | None:
     if not name or not is_document(path):
         return None
     if manifest_kind(path.rsplit("/", 1)[-1], named_directly=False) is not None:
+        return None
+    if archive_kind(path) is not None:
         return None
     try:
         check_job(name)
@@ -128,6 +142,9 @@ def take_upload(deps: Deps, upload: Upload, *, until: datetime | None = None) ->
         return _take_job(deps, job, upload, until)
     if not is_document(path):
         return UploadTaken()
+    recipe = _recipe(deps, job)
+    if (folder := _folder_of(recipe, job, key)) is not None:
+        return UploadTaken(taken=_take_folder(deps, job, folder, recipe)[0])
     return _take_blob(deps, job, path, upload, until)
 
 
@@ -140,43 +157,91 @@ def _take_blob(
         try:
             blob = deps.documents.stat(upload.key)
         except BlobNotFound:
-            forget_source(deps, job, upload.key, [path, f"/{upload.key}"])
+            recipe = _recipe(deps, job)
+            names = (*paths_of(path, recipe), *paths_of(f"/{upload.key}", recipe))
+            forget_source(deps, job, upload.key, names)
             break
         if blob.etag == etag:
             break
         # For the first time, or replaced while it was read: the newer must have the last word.
         etag = blob.etag
-        seen = sightings_of(deps.documents, blob, path, recipe=_recipe(deps, job), start=start)
+        seen = sightings_of(
+            deps.documents,
+            blob,
+            path,
+            recipe=_recipe(deps, job),
+            start=start,
+            tell=_telling(deps),
+        )
         total += take_in(deps, job, seen, until=until)
         if total.left is not None:
             return UploadTaken(taken=total, left=_rest(upload.key, total.left))
     return UploadTaken(taken=total)
 
 
+def _folder_of(recipe: Recipe | None, job: JobName, key: str) -> str | None:
+    """The path of the folder that is one document and holds what lies at the key."""
+    return None if recipe is None else recipe.shape.folder_of(key.removeprefix(f"{job}/"))
+
+
+def _take_folder(
+    deps: Deps, job: JobName, path: str, recipe: Recipe | None, *, looks: int = _LOOKS
+) -> tuple[Taken, bool]:
+    """Take in a folder that is one document, as it is now; whether it stayed so meanwhile."""
+    total = Taken()
+    etag: str | None = None
+    for _ in range(1 + looks):
+        folder = look(deps.documents, f"{job}/{path}/", path)
+        if folder is None:
+            forget_source(deps, job, f"{job}/{path}/", paths_of(path, recipe))
+            return total, True
+        if folder.etag == etag or recipe is None:
+            return total, True
+        etag = folder.etag
+        total += take_in(deps, job, folder_sightings(folder, recipe))
+    return total, False
+
+
 def _take_job(deps: Deps, job: JobName, upload: Upload, until: datetime | None) -> UploadTaken:
     """Take in all that lies below a job: its recipe came, and may group otherwise."""
     if upload.source is None:
         requeue_unpaid(deps, job)
+        forget_misfits(deps, job)
     prefix = f"{job}/"
     recipe = _recipe(deps, job)
 
     def everything() -> Iterator[Sighting]:
-        if upload.source is not None:
+        if upload.source is not None and not upload.source.endswith("/"):
             path = upload.source.removeprefix(prefix)
             with suppress(BlobNotFound):
                 begun = deps.documents.stat(upload.source)
                 start = upload.row
-                yield from sightings_of(deps.documents, begun, path, recipe=recipe, start=start)
-        for found in deps.documents.list(prefix, after=upload.source or ""):
-            path = found.key.removeprefix(prefix)
-            if is_document(path):
-                with suppress(BlobNotFound):
-                    yield from sightings_of(deps.documents, found, path, recipe=recipe)
+                yield from sightings_of(
+                    deps.documents, begun, path, recipe=recipe, start=start, tell=_telling(deps)
+                )
+        listed = deps.documents.list(prefix, after=upload.source or "")
+        below = ((found, found.key.removeprefix(prefix)) for found in listed)
+        documents = (each for each in below if is_document(each[1].rstrip("/")))
+        shape = recipe.shape if recipe else InputShape()
+        for found, path in with_folders(documents, shape):
+            with suppress(BlobNotFound):
+                if isinstance(found, Folder):
+                    yield from folder_sightings(found, recipe)
+                else:
+                    yield from sightings_of(
+                        deps.documents, found, path, recipe=recipe, tell=_telling(deps)
+                    )
 
     taken = take_in(deps, job, everything(), until=until)
+    if recipe is not None and recipe.form.fields:
+        mark_stale(deps.store, job)  # its fields are the columns of the tables
     return UploadTaken(
         taken=taken, left=None if taken.left is None else _rest(upload.key, taken.left)
     )
+
+
+def _telling(deps: Deps) -> Tell:
+    return lambda said: deps.emit("files_left_out", message=said)
 
 
 def _rest(key: str, left: Sighting) -> Upload:
@@ -196,6 +261,8 @@ def _close_groups(deps: Deps, job: JobName, path: str) -> None:
     folder = path.rpartition("/")[0]
     names = {folder}
     recipe = _recipe(deps, job)
+    if recipe is not None and (whole := recipe.shape.folder_of(path)) is not None:
+        names = {group_of(whole, recipe.group_by)}
     if not folder or (recipe is not None and recipe.group_by != "folder"):
         names |= {group.name for group in deps.store.groups(job)}
     for name in sorted(names):

@@ -12,6 +12,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
+from shared.domain.answer_form import AnswerForm
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
@@ -129,7 +130,8 @@ class Batch(Record, frozen=True, kw_only=True):
     taking it up moves `next_at` a lease ahead. `tries` counts the looks since the last success, for
     backing off, `short_reads` the whole readings of its results that lacked lines. `blamed` is the
     place whose request alone `failure` is about, where the provider named one. `cancel_wanted` has
-    poll ask for its cancellation until that is taken.
+    poll ask for its cancellation until that is taken. `form` is how its answers have to be read,
+    packed.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -167,12 +169,18 @@ class Batch(Record, frozen=True, kw_only=True):
     short_reads: int = 0
     blamed: int | None = None
     cancel_wanted: bool = False
+    form: bytes = b""
     rev: int = 0
 
     @property
     def requests(self) -> int:
         """How many requests were sent, or will be."""
         return self.size - len(Bitmap(self.excluded))
+
+    @property
+    def answer_form(self) -> AnswerForm:
+        """The form it was planned with, whatever the recipe says by now."""
+        return AnswerForm.unpacked(self.form)
 
     def place_of_request(self, number: int) -> int | None:
         """The place in the list of the request that was sent as number `number`, from 0."""

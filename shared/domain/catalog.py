@@ -96,6 +96,22 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """How images and the pages of a PDF are seen and billed, whichever model it is.
+
+    An image is seen with `image_edge_px` at its longer side at most, as `image_tokens` at most. A
+    page is an image, usually of `page_image_tokens`, and its text, up to `page_text_tokens` where
+    it can't be told. `uncertain` names what was reported or assumed, not documented.
+    """
+
+    image_edge_px: int = 2_576
+    image_tokens: int = 4_784
+    page_image_tokens: int = 1_600
+    page_text_tokens: int = 3_000
+    uncertain: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """What is known of the models, as of a day. `batch_discount` is a factor, not a percentage."""
 
@@ -104,6 +120,7 @@ class Catalog:
     batch_discount: Decimal
     us_inference_multiplier: Decimal
     models: tuple[Model, ...]
+    sight: Sight = Sight()
 
     @classmethod
     def parse(cls, toml_text: str) -> "Catalog":
@@ -195,6 +212,8 @@ def _refuse_unknown_keys(raw: dict[str, Any]) -> None:
                 (f"a price table of {place}", Prices, table)
                 for table in (prices if isinstance(prices, list) else [])
             )
+    if "sight" in raw:
+        tables.append(("the table of sight", Sight, raw["sight"]))
     for place, kind, table in tables:
         if not isinstance(table, dict):
             continue  # the wrong type is reported when the tables are converted
@@ -208,6 +227,11 @@ def _check(catalog: Catalog) -> None:
         raise ValueError("batch_discount is a factor above 0 and at most 1")
     if catalog.us_inference_multiplier < 1:
         raise ValueError("us_inference_multiplier is a factor of at least 1")
+    figures = {field.name for field in fields(Sight)} - {"uncertain"}
+    if not catalog.sight.uncertain <= figures:
+        raise ValueError("sight: uncertain names something else than its keys")
+    if any(not 0 < getattr(catalog.sight, figure) <= 100_000 for figure in figures):
+        raise ValueError("sight: its figures lie between 1 and 100,000")
     names = [name for model in catalog.models for name in (model.id, *model.aliases)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correlation_id
+from shared.domain.names import REPORT_SUFFIX
 from shared.domain.part import Part
 from shared.domain.record import Record
 
@@ -67,7 +68,8 @@ REPORT_MISSING = "report_missing"
 
 
 class RowPlace(Record, frozen=True, kw_only=True):
-    """Where one row of a manifest lies, so that it can be read again by a range read."""
+    """Where one row of a manifest, or member of an archive, lies, so that it can be read again by a
+    range read."""
 
     manifest_etag: str
     line: int
@@ -75,24 +77,57 @@ class RowPlace(Record, frozen=True, kw_only=True):
     length: int
 
 
+class Packed(Record, frozen=True, kw_only=True):
+    """How a member lies in its archive: as it is, or deflated; in a tar its bytes come as they are.
+
+    `name` is the one it has there; `crc` is known of a zip's members.
+    """
+
+    name: str
+    deflated: bool = False
+    crc: int | None = None
+
+
 class Content(Record, frozen=True, kw_only=True):
-    """One version of a document. `etag` changes exactly when the version does."""
+    """One version of a document. `etag` changes exactly when the version does.
+
+    A member of an archive has a `row` as well, by which it is found there: its number, the byte
+    that it begins at (of a compressed tar, once unpacked) and how many it takes. `files` is how
+    many a folder or archive has that is one document; the source of a folder ends in `/`.
+    `variant` is which of its recipe's values (`each`) this document is made with, `truth` what its
+    row says the answer should be.
+    """
 
     source: str
     etag: str
     size: int
     row: RowPlace | None = None
+    variant: str | None = None
+    truth: str | None = None
+    packed: Packed | None = None
+    files: int = 0
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a manifest."""
+        return self.row is not None and self.packed is None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of its own."""
+        return self.row is None and not self.files
 
     @property
     def order(self) -> str:
-        """Packing order: rows of a manifest in the order they lie in, so reads stay sequential."""
+        """Packing order: rows and members in the order they lie in, so reads stay sequential."""
         return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
 
 
 class Failure(Record, frozen=True, kw_only=True):
     """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
 
-    `retryable` says whether `docmill retry` takes it up without `--all`.
+    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix` and `rows_in` are
+    those of a report that is kept (see `Document`).
     """
 
     type: str
@@ -100,6 +135,8 @@ class Failure(Record, frozen=True, kw_only=True):
     retryable: bool = False
     attempts: int = 0
     custom_id: CustomId | None = None
+    suffix: str = REPORT_SUFFIX
+    rows_in: BatchId | None = None
 
 
 class Sighting(Record, frozen=True, kw_only=True):
@@ -118,9 +155,11 @@ class Sighting(Record, frozen=True, kw_only=True):
 class Document(Record, frozen=True, kw_only=True):
     """What gets one report: a file, or one row of a manifest.
 
-    `path` is its identity within the job and names its report. `since` is when this version began
-    to wait. `part` is of a report that is there, cut short, and is to be continued. `rev` is the
-    store's: the revision read, 0 when never stored.
+    `path` is its identity within the job and names its report. `since` is when this version
+    began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
+    is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
+    whose rows have its fields. `part` is of an answer that was cut short, and is to be continued.
+    `rev` is the store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -134,8 +173,11 @@ class Document(Record, frozen=True, kw_only=True):
     attempts: int = 0
     claimed_digest: str | None = None
     reported_digest: str | None = None
+    report_suffix: str = REPORT_SUFFIX
+    rows_in: BatchId | None = None
     failure: Failure | None = None
     part: Part | None = None
+    losses: tuple[str, ...] = ()
     rev: int = 0
 
     @property
@@ -209,14 +251,18 @@ def _seen_again(document: Document, sighting: Sighting, *, now: datetime) -> Doc
     return None if after == document else after
 
 
-def claimed(document: Document, batch: BatchId, *, digest: str) -> Document:
-    """In the batch from now on. `digest` is of the content that was read for the request."""
+def claimed(
+    document: Document, batch: BatchId, *, digest: str, losses: tuple[str, ...] = ()
+) -> Document:
+    """In the batch from now on. `digest` is of the content that was read for the request, `losses`
+    what could not be taken into it."""
     goes_on = document.part is not None and document.part.digest == digest
     return replace(
         document,
         status=_after(document, DocumentEvent.CLAIMED),
         batch=batch,
         claimed_digest=digest,
+        losses=losses,
         part=document.part if goes_on else None,
     )
 
@@ -226,7 +272,13 @@ def unchanged(document: Document) -> Document:
     return replace(document, status=_after(document, DocumentEvent.UNCHANGED), failure=None)
 
 
-def reported(document: Document, *, now: datetime) -> Document:
+def reported(
+    document: Document,
+    *,
+    now: datetime,
+    suffix: str = REPORT_SUFFIX,
+    rows_in: BatchId | None = None,
+) -> Document:
     """Its report is written, at once or after it was kept for a while."""
     after = replace(
         document,
@@ -234,6 +286,8 @@ def reported(document: Document, *, now: datetime) -> Document:
         batch=None,
         claimed_digest=None,
         reported_digest=document.claimed_digest,
+        report_suffix=suffix,
+        rows_in=rows_in,
         failure=None,
         part=None,
     )
@@ -241,10 +295,10 @@ def reported(document: Document, *, now: datetime) -> Document:
 
 
 def continued(document: Document, part: Part, *, now: datetime) -> Document:
-    """Its report is written as far as it goes, and waits for the rest, unless a newer version
-    does."""
-    if document.newer is not None:
-        return reported(document, now=now)
+    """Its report is written as far as it goes, where that can be, and waits for the rest, unless a
+    newer version does."""
+    if document.newer is not None and part.suffix is not None:
+        return reported(document, now=now, suffix=part.suffix)
     return replace(released(document, now=now, attempts=0), part=part)
 
 
@@ -258,6 +312,8 @@ def _cut_short(document: Document, part: Part, *, now: datetime) -> Document:
         batch=None,
         claimed_digest=None,
         reported_digest=part.digest,
+        report_suffix=part.suffix or document.report_suffix,
+        rows_in=None,
         attempts=0,
         failure=None,
         part=None,
@@ -269,7 +325,7 @@ def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
     """It ends without a report, unless a newer version waits; or with one that is there already
     and only lacks the rest."""
     kept = failure.type == REPORT_NOT_WRITTEN
-    if document.part is not None and not kept:
+    if document.part is not None and document.part.suffix is not None and not kept:
         return _cut_short(document, document.part, now=now)
     after = replace(
         document,
@@ -326,12 +382,12 @@ def source_gone(document: Document) -> Document | None:
     What its report was made from stays known, so that the same content isn't paid for again when
     it comes back.
     """
-    if document.part is not None:
+    if document.part is not None and document.part.suffix is not None:
         document = _cut_short(document, document.part, now=document.since)
     elif document.reported_digest is None:
         return None
     else:
-        document = unchanged(document)
+        document = replace(unchanged(document), part=None)
     return replace(document, content=replace(document.content, etag=""), newer=None)
 
 

@@ -19,6 +19,7 @@ class Job(Record, frozen=True, kw_only=True):
     took; `publish_tries` how often that was begun since without coming to its end, and
     `publish_tried_at` when last. `plans` goes up with each batch that is planned below a limit of
     costs, so that whoever adds them up notices one that somebody else planned at the same time.
+    `tables` says that results tables were written: what lies in their place is docmill's.
     `rev` is the store's, 0 when never stored.
     """
 
@@ -32,4 +33,5 @@ class Job(Record, frozen=True, kw_only=True):
     publish_tries: int = 0
     publish_tried_at: datetime | None = None
     plans: int = 0
+    tables: bool = False
     rev: int = 0

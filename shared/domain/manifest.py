@@ -63,8 +63,8 @@ def manifest_kind(name: str, *, named_directly: bool) -> ManifestKind | None:
     base = name.rsplit("/", 1)[-1].lower()
     stem, dot, extension = base.rpartition(".")
     match extension if dot else "":
-        case "jsonl":
-            return ManifestKind.JSONL
+        case "jsonl" | "parquet":
+            return ManifestKind(extension)
         case "json" | "csv" if named_directly or stem.rpartition(".")[2] == "manifest":
             return ManifestKind(extension)
         case _:
@@ -101,6 +101,8 @@ def rows(
             yield from _csv_rows(chunks, start, max_row_bytes, header)
         case ManifestKind.JSON:
             yield from _array_rows(chunks, start, max_row_bytes, opened=offset > 0)
+        case ManifestKind.PARQUET:
+            raise ValueError("Parquet isn't read as a stream")
 
 
 def read_header(chunks: Iterable[bytes]) -> CsvHeader:

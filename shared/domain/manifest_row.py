@@ -39,6 +39,7 @@ class ManifestKind(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
     CSV = "csv"
+    PARQUET = "parquet"
 
 
 class InvalidManifest(ValueError):
@@ -87,7 +88,7 @@ class Row:
     def digest(self) -> str:
         """32 hex digits of the columns alone: the same wherever the row stands and however its
         keys are ordered or spaced."""
-        return hashlib.sha256(_encode_canonical(self.columns)).hexdigest()[:_DIGEST_CHARS]
+        return digest_of(self.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,11 @@ class BrokenRow:
     def after(self) -> Position:
         """Where reading resumes behind this row."""
         return Position(offset=self.offset + self.length, line=self.line + self.breaks)
+
+
+def digest_of(columns: Columns) -> str:
+    """The digest of a row that has these columns."""
+    return hashlib.sha256(_encode_canonical(columns)).hexdigest()[:_DIGEST_CHARS]
 
 
 def parse_row(kind: ManifestKind, data: bytes, header: Sequence[str] | None = None) -> Columns:

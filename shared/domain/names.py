@@ -10,17 +10,23 @@ from hashlib import sha256
 from typing import Final
 
 MAX_SEGMENT_BYTES: Final = 200
-"""File systems allow 255 bytes; the rest is room for `.md` and the suffix of a temporary file."""
+"""File systems allow 255 bytes; the rest is for a report's suffix and that of a temporary file."""
 
 MAX_PATH_BYTES: Final = 900
-MAX_JOB_BYTES: Final = 120
-"""S3 allows keys of 1,024 bytes: a job, a slash, a path and `.md` are no more."""
+MAX_JOB_BYTES: Final = 118
+"""S3 allows keys of 1,024 bytes: a job, a slash, a path and a report's suffix are no more."""
 
 REPORT_SUFFIX: Final = ".md"
+REPORT_SUFFIXES: Final = (REPORT_SUFFIX, ".json", ".txt", ".html")
+"""What reports' names end in. None ends in another, so reports of two documents never meet."""
 
-RESERVED: Final = frozenset({".docmill", "failures.jsonl", "summary.json"})
-"""What the output holds at its top beside reports. Reports end in `.md`, so only a document *below*
-a folder of such a name would meet them."""
+TABLES: Final = ("results.csv", "results.parquet", "results.jsonl")
+
+CONFUSION: Final = "confusion.csv"
+
+RESERVED: Final = frozenset({".docmill", "failures.jsonl", "summary.json", *TABLES, CONFUSION})
+"""What the output holds at its top beside reports: no document may lie *below* a folder of such a
+name, and no report may have one (`summary.json`, of a document `summary`)."""
 
 MAX_QUOTED_CHARS: Final = 120
 """A name in a message is cut here: a hostile one must not fill the log."""
@@ -81,9 +87,9 @@ def stand_in(name: str) -> str:
     return f"{cut}~{digest}"
 
 
-def report_path(path: str) -> str:
+def report_path(path: str, suffix: str = REPORT_SUFFIX) -> str:
     """Where the report of the document at `path` goes: its whole name is kept, so none can meet."""
-    return path + REPORT_SUFFIX
+    return path + suffix
 
 
 def slug(name: str, limit: int) -> str:

@@ -1,8 +1,11 @@
 """What one result line means for its document."""
 
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from msgspec.structs import replace
+
+from shared.domain.answer import Answers, InvalidAnswer
 from shared.domain.catalog import Usage
 from shared.domain.document import Failure
 from shared.domain.ids import CustomId
@@ -28,6 +31,7 @@ __all__ = [
     "Retry",
     "StopReason",
     "decode",
+    "formed",
     "judge",
 ]
 
@@ -55,9 +59,17 @@ class StopReason(StrEnum):
     CONTEXT_WINDOW = "model_context_window_exceeded"
 
 
+INVALID_OUTPUT: Final = "invalid_output"
+"""The answer isn't what the recipe's fields ask for, and is paid for all the same."""
+
+OUTPUT_CUT: Final = "output_cut"
+"""The answer stopped before its JSON was whole: what is there can't be read."""
+
+
 class Report(Record, frozen=True, kw_only=True):
     """The model answered: `text` becomes the report; `truncated` when it was cut short, `uncounted`
-    when it doesn't say what it used."""
+    when it doesn't say what it used. `fields` are what the recipe's fields ask for; `text` is empty
+    where they are all of the answer."""
 
     text: str
     model: str
@@ -65,27 +77,33 @@ class Report(Record, frozen=True, kw_only=True):
     truncated: bool
     usage: Usage
     uncounted: bool = False
+    fields: dict[str, Any] | None = None
 
 
 class Retry(Record, frozen=True, kw_only=True):
     """To be tried again in a new batch. `attempts` includes this one when it counts.
 
-    `hold` is the message for the person whose credit or limit stands in the way.
+    `hold` is the message for the person whose credit or limit stands in the way. An answer that
+    can't be used is billed all the same, as of a `Fail`.
     """
 
     attempts: int
     failure: Failure
     hold: str | None = None
+    usage: Usage | None = None
+    uncounted: bool = False
 
 
 class Fail(Record, frozen=True, kw_only=True):
     """It ends without a report; what was used is billed all the same when there is `usage`, and may
-    be when it is `uncounted`."""
+    be when it is `uncounted`. `unwritten` is the report, where one came and can't lie in its place.
+    """
 
     failure: Failure
     model: str = ""
     usage: Usage | None = None
     uncounted: bool = False
+    unwritten: Report | None = None
 
 
 Outcome = Report | Retry | Fail
@@ -95,8 +113,13 @@ class _FailureMaker(Protocol):
     def __call__(self, type_: str, message: str, *, retryable: bool) -> Failure: ...
 
 
-def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
-    """Decide what a line means for a document that was tried `attempts` times before."""
+def judge(
+    line: ResultLine, *, attempts: int, max_attempts: int, answers: Answers | None = None
+) -> Outcome:
+    """Decide what a line means for a document that was tried `attempts` times before.
+
+    `answers` reads answers that have a form; without them that is left to `formed`.
+    """
     result = line.result
     tried = attempts + 1
     custom_id = CustomId(line.custom_id)
@@ -112,7 +135,16 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
 
     match result.type:
         case "succeeded" if result.message is not None:
-            return _read(result.message, failure)
+            outcome = _read(result.message, failure)
+            if answers is None or not isinstance(outcome, Report):
+                return outcome
+            return formed(
+                outcome,
+                answers,
+                custom_id=custom_id,
+                attempts=attempts,
+                max_attempts=max_attempts,
+            )
         case "errored":
             return _errored(result, failure, attempts=attempts, max_attempts=max_attempts)
         case "expired":
@@ -128,7 +160,7 @@ def judge(line: ResultLine, *, attempts: int, max_attempts: int) -> Outcome:
             return Fail(failure=failure("unknown_result", why, retryable=True), uncounted=True)
 
 
-def _again(failure: Failure, max_attempts: int) -> Outcome:
+def _again(failure: Failure, max_attempts: int) -> Fail | Retry:
     if failure.attempts >= max_attempts:
         return Fail(failure=failure)
     return Retry(attempts=failure.attempts, failure=failure)
@@ -150,7 +182,7 @@ def _errored(
             return Fail(failure=failure(error.type, error.message, retryable=True))
 
 
-def _read(message: Message, failure: _FailureMaker) -> Outcome:
+def _read(message: Message, failure: _FailureMaker) -> Fail | Report:
     usage = _usage_of(message.usage)
     uncounted = not _counts(message.usage)
     stop_reason = message.stop_reason or "unknown"
@@ -189,6 +221,46 @@ def _read(message: Message, failure: _FailureMaker) -> Outcome:
         usage=usage,
         uncounted=uncounted,
     )
+
+
+def formed(
+    report: Report, answers: Answers, *, custom_id: CustomId, attempts: int, max_attempts: int
+) -> Outcome:
+    """A report whose text is all of an answer that has a form: with its fields, or what it means
+    that it hasn't got them."""
+    try:
+        answer = answers.read(report.text)
+    except InvalidAnswer as error:
+        failure = Failure(
+            type=INVALID_OUTPUT,
+            message=_clipped(error.message, LONGEST_MESSAGE),
+            retryable=True,
+            attempts=attempts + 1,
+            custom_id=custom_id,
+        )
+        if report.truncated:
+            cut = replace(
+                failure, type=OUTPUT_CUT, message=_CUT[report.stop_reason], retryable=False
+            )
+            return Fail(
+                failure=cut, model=report.model, usage=report.usage, uncounted=report.uncounted
+            )
+        again = _again(failure, max_attempts)
+        return replace(again, usage=report.usage, uncounted=report.uncounted)
+    return replace(report, text=answer.text or "", fields=answer.fields)
+
+
+_CUT: Final[dict[str, str]] = {
+    StopReason.MAX_TOKENS: (
+        "the answer reached max_tokens before its JSON was whole; raise max_tokens in the recipe, "
+        "then `docmill retry --all`"
+    ),
+    StopReason.CONTEXT_WINDOW: (
+        "prompt and answer filled the model's context before the answer's JSON was whole; "
+        "split the document"
+    ),
+}
+"""Trying the same again would be paid for in vain."""
 
 
 def _counts(usage: Tokens | None) -> bool:

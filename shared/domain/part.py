@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from shared.domain.catalog import Usage
 from shared.domain.ids import CustomId, ProviderId
+from shared.domain.names import REPORT_SUFFIX
 from shared.domain.record import Record
 
 GO_ON: Final = (
@@ -25,11 +26,13 @@ rules of a table and closing brackets are."""
 
 class Part(Record, frozen=True, kw_only=True):
     """What a document remembers of it: the request that was answered last, by which its text is
-    kept; the digest of the content it was made from; how many answers it has come from."""
+    kept; the digest of the content it was made from; how many answers it has come from; what the
+    name of its report ends in, None where there is none before it is whole."""
 
     custom_id: CustomId
     digest: str
     count: int
+    suffix: str | None = REPORT_SUFFIX
 
 
 class KeptPart(Record, frozen=True, kw_only=True):

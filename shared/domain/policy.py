@@ -23,6 +23,14 @@ LOOKS_PER_MINUTE = 500
 """Half of what the lowest tier may call of the Batches API, 1,000 requests a minute for all its
 methods together (reference, rate limits). The rest is for submitting, collecting, and others."""
 
+MAX_REQUEST_BYTES = 32_000_000
+"""Bytes of one request with attachments: the limit of the Messages API (reference). Whether it
+holds for each request of a batch is not documented."""
+
+PLANNING = timedelta(minutes=5)
+"""How long documents are converted for one batch: a function that plans has 15 minutes in all, and
+on a laptop the first batch should be on its way meanwhile."""
+
 BYTES_PER_TOKEN = 4
 """Of an answer in the results, about: English text, and JSON around it."""
 
@@ -42,6 +50,8 @@ class Policy:
     `index_lag`: how far the store's index may be behind its rows.
     `looks_per_minute`: how often batches may be looked at, all together.
     `lease`: how long a batch stays with the process that took it up.
+    `max_request_bytes`: how large a request with attachments may be.
+    `planning`: how long converting documents for one plan may take.
     `max_results_bytes`: how long the results of a batch may get, were every answer as long as it
     may be; for a home that reads them within a limited time.
     `reports_by_job`: reports lie below `<job>/`, as in a bucket that several jobs share.
@@ -59,6 +69,8 @@ class Policy:
     max_attempts: int | None = None
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    planning: timedelta = PLANNING
     max_results_bytes: int | None = None
     reports_by_job: bool = False
     check_reports: bool = False

@@ -9,18 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any
 
 from shared.domain import front_matter
+from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.api_params import USUAL_PARAMS, why_refused
 from shared.domain.caching import Shared, shared_by
 from shared.domain.catalog import Catalog, Model, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
+from shared.domain.recipe_input import INPUT_KEYS, InputShape, input_shape
+from shared.domain.recipe_output import parse_form
 from shared.domain.recipe_requests import REQUEST_KEYS, continuations_of, may_cache
 from shared.domain.system_prompt import with_note
-from shared.domain.template import DOCUMENT_FIELDS, Guard, PromptError, PromptTemplate
+from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
+from shared.domain.truth import Truth, parse_truth
+from shared.domain.variants import Each, parse_each
 
 __all__ = ["Output", "Recipe", "RecipeError", "parse_recipe"]
 
@@ -36,6 +40,9 @@ KEYS = (
     "max_tokens",
     "system",
     "output",
+    "fields",
+    "each",
+    "truth",
     "max_wait",
     "group_by",
     "max_attempts",
@@ -43,6 +50,7 @@ KEYS = (
     "description",
     "params",
     *REQUEST_KEYS,
+    *INPUT_KEYS,
 )
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhd]?)", re.ASCII)
@@ -67,20 +75,17 @@ GROUPINGS = ("folder", "none", "date")
 """What `group_by` may say besides a manifest's column."""
 
 
-class Output(StrEnum):
-    """What a report is written as."""
-
-    MARKDOWN = "markdown"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A recipe that is known to be usable.
 
     `fingerprint` changes exactly when a document's request would. `needs_columns` are the columns
-    that the template can't do without, `continuations` how often an answer that was cut off is
-    asked to go on, `shared` what is marked to be cached. `template_line` is the line of the file
-    that it begins on, `guard` what renders it where it isn't plain.
+    that the template can't do without. `shape` says what of the input is one document, which is in
+    no request. `template_line` is the line of the file that the template begins on, `guard` what
+    renders it where it isn't plain. `sent_params` are `params` with the form that answers have to
+    have. `each` makes several documents of one, `truth` compares answers with a column.
+    `continuations` is how often an answer that was cut off is asked to go on, `shared` what is
+    marked to be cached.
     """
 
     name: str
@@ -88,7 +93,7 @@ class Recipe:
     max_tokens: int
     betas: tuple[str, ...]
     system: str | None
-    output: Output
+    form: AnswerForm
     max_wait: timedelta
     group_by: str
     max_attempts: int
@@ -100,7 +105,20 @@ class Recipe:
     needs_columns: frozenset[str]
     continuations: int = 0
     shared: Shared | None = None
+    each: Each | None = None
+    truth: Truth | None = None
+    shape: InputShape = field(default_factory=InputShape)
     guard: Guard | None = field(default=None, compare=False, repr=False)
+    sent_params: Mapping[str, Any] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sent_params", self._with_format())
+
+    def _with_format(self) -> Mapping[str, Any]:
+        if not self.form.fields:
+            return self.params
+        config = {**self.params.get("output_config", {}), "format": self.form.sent_format}
+        return {**self.params, "output_config": config}
 
     @property
     def fingerprint(self) -> str:
@@ -110,12 +128,18 @@ class Recipe:
             self.max_tokens,
             self.betas,
             self.system,
-            sorted(self.params.items()),
+            sorted(self.sent_params.items()),
             self.template,
+            *([self.truth.column] if self.truth else []),  # which is withheld
         ]
         if self.shared is not None:
             parts.append("cached")
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def output(self) -> Output:
+        """What its reports are written as."""
+        return self.form.output
 
     @property
     def inference_geo(self) -> str | None:
@@ -154,28 +178,40 @@ def parse_recipe(
         betas = output_plan(catalog.find(model), max_tokens)
     except RecipeError as error:
         raise RecipeError(f"{head.place('max_tokens')}: {error}") from None
+    params = _params(head)
+    form = parse_form(head, params)
+    each = parse_each(head)
+    own = own_words(form, each, each.values[0] if each else None)
     source = head.body.strip()
-    template, line = _template(head, source, guard)
+    template, line = _template(head, source, guard, own)
+    truth = parse_truth(head, form.fields)
+    if truth is not None and truth.column in template.columns:
+        raise head.error(
+            "truth", f"the prompt uses the column {truth.column}, which is withheld from it"
+        )
     recipe = Recipe(
         name=name,
         model=model,
         max_tokens=max_tokens,
         betas=betas,
         system=head.text("system"),
-        output=_output(head),
+        form=form,
         max_wait=_max_wait(head),
         group_by=head.text("group_by", longest=200, one_line=True) or "folder",
         max_attempts=head.integer(
             "max_attempts", DEFAULT_MAX_ATTEMPTS, least=1, most=MOST_ATTEMPTS
         ),
         max_cost=_max_cost(head),
-        params=_params(head),
+        params=params,
         description=head.text("description"),
         template=source,
         template_line=line,
-        needs_columns=template.needed_columns,
+        needs_columns=template.needed_columns - own.values.keys(),
         continuations=continuations_of(head),
         shared=_shared(head, catalog.find(model), source),
+        each=each,
+        truth=truth,
+        shape=input_shape(head),
         guard=guard,
     )
     try:
@@ -217,18 +253,6 @@ def _model(head: FrontMatter, override: str | None) -> str:
             f"{place}: {shown(model)} is not a model's id; write one such as claude-opus-4-6"
         )
     return model
-
-
-def _output(head: FrontMatter) -> Output:
-    value = head.get("output")
-    if value is None:
-        return Output.MARKDOWN
-    if value not in tuple(Output):
-        raise head.error(
-            "output",
-            f"{shown(value)} is not available in this version; use markdown, or leave it out",
-        )
-    return Output(value)
 
 
 def _max_wait(head: FrontMatter) -> timedelta:
@@ -307,7 +331,15 @@ def _params(head: FrontMatter) -> dict[str, Any]:
     return params
 
 
-def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[PromptTemplate, int]:
+def own_words(form: AnswerForm, each: Each | None, variant: str | None) -> Own:
+    """What a recipe gives to its prompt itself: its fields, and one of its values."""
+    values: dict[str, Any] = {"fields": form.fields} if form.fields else {}
+    return Own.of(values | ({each.name: variant} if each and variant is not None else {}))
+
+
+def _template(
+    head: FrontMatter, source: str, guard: Guard | None, own: Own
+) -> tuple[PromptTemplate, int]:
     """The prompt's template and its first line, tried once on made-up data.
 
     The trial finds what no document could get past (an unknown filter, say); what depends on a
@@ -333,11 +365,12 @@ def _template(head: FrontMatter, source: str, guard: Guard | None) -> tuple[Prom
     columns = dict.fromkeys(template.columns, "sample")
     document = dict.fromkeys(DOCUMENT_FIELDS, "sample")
     try:
-        template.render({**columns, "columns": columns, "document": document}, salt=b"")
+        values = {**columns, "columns": columns, "document": document}
+        template.render(values, salt=b"", own=own)
     except PromptError as error:
         if error.kind in _FINAL_FAULTS or str(error).startswith("`document"):
             raise _template_error(head, line, error) from error
-    if not template.reads_document:
+    if not template.reads_document(besides=own.values.keys()):
         raise RecipeError(
             f"{head.name}:{line}: the prompt takes nothing of the document, so every report would "
             "be the same; put {{ document.text }} where the document belongs"

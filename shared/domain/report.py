@@ -1,17 +1,19 @@
 """The bytes of what comes out: reports, `failures.jsonl`. The same values give the same bytes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from shared.domain.answer_form import Output
 from shared.domain.batch import Batch
 from shared.domain.document import Failure
 from shared.domain.ids import CorrelationId, CustomId
 from shared.domain.outcome import Report
+from shared.domain.report_html import HTML_BEGINS, render_page
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _HEADER = b"""---
@@ -33,8 +35,15 @@ truncated: %b
 
 _NOTHING: Final[Mapping[str, object]] = {}
 
-REPORT_BEGINS: Final = b"---\ndocument: "
-"""By which a report of docmill's is told from a file of somebody else's."""
+_HEADER_BEGINS: Final = b"---\ndocument: "
+_JSON_BEGINS: Final = b'{\n  "docmill": {\n    "document": '
+REPORT_BEGINS: Final[Mapping[str, bytes]] = {
+    Output.MARKDOWN.suffix: _HEADER_BEGINS,
+    Output.TEXT.suffix: _HEADER_BEGINS,
+    Output.JSON.suffix: _JSON_BEGINS,
+    Output.HTML.suffix: HTML_BEGINS,
+}
+"""By which a report of docmill's is told from a file of somebody else's, for each suffix."""
 
 _NOT_FOR_YAML: Final = re.compile(
     "[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
@@ -46,35 +55,46 @@ direction of a line."""
 def render_report(
     report: Report,
     *,
+    output: Output = Output.MARKDOWN,
     document: str,
     custom_id: CustomId,
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
     more: Mapping[str, object] = _NOTHING,
+    losses: Sequence[str] = (),
 ) -> bytes:
-    """A report as a file: YAML front matter, then the model's text as it came.
+    """A report as a file of its output's kind: what docmill knows of it, and what the model said.
 
-    Values are written as JSON, which is YAML too but for some characters, which are escaped: no
-    name and no word of the provider's can end the header. `more` are lines that few reports have.
+    The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
+    but for some characters, which are escaped: no name and no word of the provider's can end it.
+    `more` is what few reports say besides, and so are `losses`, what the model didn't get to see of
+    the document.
     """
     usage = report.usage
-    header = _HEADER % (
-        _yaml(document),
-        _yaml(report.model),
-        _yaml(custom_id),
-        _yaml(batch.provider_id),
-        _yaml(correlation_id),
-        usage.input_tokens,
-        usage.cache_creation_5m + usage.cache_creation_1h,
-        usage.cache_read,
-        usage.output_tokens,
-        _yaml("unknown" if cost is None else plain(cost)),
-        _yaml(report.stop_reason),
-        _yaml(report.truncated),
-        b"".join(b"%b: %b\n" % (key.encode(), _yaml(value)) for key, value in more.items()),
-    )
-    return header + _body(report.text)
+    facts = {
+        "document": document,
+        "model": report.model,
+        "custom_id": custom_id,
+        "batch": batch.provider_id,
+        "correlation_id": correlation_id,
+        "input_tokens": usage.input_tokens,
+        "cache_write_tokens": usage.cache_creation_5m + usage.cache_creation_1h,
+        "cache_read_tokens": usage.cache_read,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": None if cost is None else plain(cost),
+        "stop_reason": report.stop_reason,
+        "truncated": report.truncated,
+    }
+    rest = {**more, "losses": losses} if losses else more
+    match output:
+        case Output.JSON:
+            made = _ENCODE({"docmill": {**facts, **rest}, "answer": report.fields or {}})
+            return msgspec.json.format(made, indent=2) + b"\n"
+        case Output.HTML:
+            return render_page({**facts, **rest}, report.fields or {}, report.text)
+        case _:
+            return _header(facts, report.fields or {}, rest) + _body(report.text)
 
 
 def _body(text: str) -> bytes:
@@ -86,6 +106,16 @@ def text_digest(text: str | bytes) -> str:
     """By which a report is known to hold what docmill wrote: of its text, as the file has it."""
     data = text if isinstance(text, bytes) else _body(text)
     return blake2b(data, digest_size=8).hexdigest()
+
+
+def _header(
+    facts: Mapping[str, object], fields: Mapping[str, Any], rest: Mapping[str, object]
+) -> bytes:
+    known = {**facts, "cost_usd": "unknown" if facts["cost_usd"] is None else facts["cost_usd"]}
+    lines = [b"  %b: %b\n" % (name.encode(), _yaml(value)) for name, value in fields.items()]
+    values = [value if type(value) is int else _yaml(value) for value in known.values()]
+    more = b"".join(b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in rest.items())
+    return _HEADER % (*values, more + b"".join([b"fields:\n", *lines] if lines else []))
 
 
 def _yaml(value: object) -> bytes:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
 
 from shared.domain.batch import LIVE, Batch, BatchStatus
+from shared.domain.confusion import Agreement
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.report import plain
@@ -40,6 +41,7 @@ class Summary:
     """A job as it stands. `elapsed` is the time in which at least one batch was under way.
 
     `finished_at` is when its last batch was collected, None as long as anything is open.
+    `agreement` is there where the recipe knows the truth, and the job was published.
     """
 
     job: JobName
@@ -50,6 +52,11 @@ class Summary:
     started_at: datetime | None
     finished_at: datetime | None
     elapsed: timedelta
+    agreement: Agreement | None = None
+
+    def beside(self, agreement: Agreement | None) -> "Summary":
+        """With what its answers come to beside the truth."""
+        return replace(self, agreement=agreement)
 
     @property
     def total(self) -> int:
@@ -122,6 +129,7 @@ def render_summary(summary: Summary) -> bytes:
         "started_at": summary.started_at,
         "finished_at": summary.finished_at,
         "elapsed_s": round(summary.elapsed.total_seconds(), 3),
+        **_agreement(summary.agreement),
         "groups": {
             name: {"documents": _documents(part.documents), **_totals(part.totals)}
             for name, part in summary.groups.items()
@@ -129,6 +137,12 @@ def render_summary(summary: Summary) -> bytes:
         "batches": [_batch(batch) for batch in summary.batches],
     }
     return msgspec.json.format(_ENCODE(content), indent=2) + b"\n"
+
+
+def _agreement(agreement: Agreement | None) -> dict[str, object]:
+    if agreement is None:
+        return {}
+    return {"truth": {**msgspec.structs.asdict(agreement), "accuracy": agreement.accuracy}}
 
 
 def _documents(counts: Counter[DocumentStatus]) -> dict[str, int]:

@@ -8,8 +8,9 @@ ours, so there is no way into Python; fuel, by the size of the document, bounds 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from minijinja import Environment, TemplateError, safe
@@ -28,7 +29,7 @@ FUEL_PER_CHARACTER = 10
 INLINE_CHARACTERS = 200
 NONCE_CHARACTERS = 16
 OWN_NAMES = frozenset({"document", "columns"})
-DOCUMENT_FIELDS = ("text", "name", "path")
+DOCUMENT_FIELDS = ("text", "name", "path", "numbered")
 
 _BUILT_IN_NAMES = frozenset({"range", "dict", "namespace", "cycler", "joiner"})
 _CONTEXT_NAMES = frozenset({"loop", "caller", "self", "super"})
@@ -45,6 +46,24 @@ _FAULTS = (
 )
 
 _salt: ContextVar[bytes] = ContextVar("salt", default=b"")
+_unfenced: ContextVar[frozenset[str]] = ContextVar("unfenced", default=frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Values that a recipe itself gives to its prompt. They are printed as they are: whoever wrote
+    the template wrote them too. `texts` is how each of them, and each part, is printed."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> "Own":
+        """These values, and how they are printed."""
+        return cls(values=values, texts=frozenset(_texts(tuple(values.values()))))
+
+
+NOTHING = Own()
 
 
 class PromptError(Exception):
@@ -74,8 +93,9 @@ def fence(value: str, salt: bytes = b"") -> str:
     return f"<data-{nonce}>\n{value}{last}</data-{nonce}>"
 
 
-Guard = Callable[[str, Mapping[str, object], bytes], str]
-"""Renders a template's source elsewhere, where it may do no harm: with its values and its salt."""
+Guard = Callable[[str, Mapping[str, object], bytes, Own], str]
+"""Renders a template's source elsewhere, where it may do no harm: with its values, its salt, and
+the recipe's own values."""
 
 
 class PromptTemplate:
@@ -107,19 +127,21 @@ class PromptTemplate:
         self._source = source
         self._only_prints = bare_prints(source) is not None
 
-    def render(self, values: Mapping[str, object], *, salt: bytes) -> str:
-        """The text for these values. Raises PromptError."""
+    def render(self, values: Mapping[str, object], *, salt: bytes, own: Own = NOTHING) -> str:
+        """The text for these values; the recipe's own win. Raises PromptError."""
         if self._guard is not None:
-            return self._guard(self._source, values, salt)
-        token = _salt.set(salt)
+            return self._guard(self._source, values, salt, own)
+        token, words = _salt.set(salt), _unfenced.set(own.texts)
         try:
-            plain = {name: _plain(value) for name, value in values.items()}
+            plain = {name: _plain(value) for name, value in {**values, **own.values}.items()}
             if not self._only_prints:
-                self._environment.fuel = _fuel(len(self._source) + _size(values))
+                size = len(self._source) + _size(values) + _size(own.values)
+                self._environment.fuel = _fuel(size)
             return self._environment.render_template(_TEMPLATE, **plain)
         except _FAULTS as error:
             raise _told(error) from error
         finally:
+            _unfenced.reset(words)
             _salt.reset(token)
 
     @property
@@ -150,11 +172,11 @@ class PromptTemplate:
             return None
         return {name: columns[name] for name in sorted(self.columns) if name in columns}
 
-    @property
-    def reads_document(self) -> bool:
-        """Whether anything of the document gets into the prompt at all."""
+    def reads_document(self, *, besides: Collection[str] = ()) -> bool:
+        """Whether anything of the document gets into the prompt at all, besides what the recipe
+        gives."""
         names = {reference.split(".")[0] for reference in self._references}
-        return bool(self.columns or names & OWN_NAMES)
+        return bool(self.columns.difference(besides) or names & OWN_NAMES)
 
 
 def _told(error: Exception) -> PromptError:
@@ -171,8 +193,27 @@ def _one_line(text: str) -> str:
 
 
 def _fenced(value: object) -> str:
-    """minijinja's finalizer; marked safe so that an autoescape block can't take the tags apart."""
-    return safe(fence(_text(value), _salt.get()))
+    """minijinja's finalizer; marked safe so that an autoescape block can't take the tags apart.
+
+    What the recipe says word for word needs no fence, wherever it was found.
+    """
+    text = _text(value)
+    return safe(text if text in _unfenced.get() else fence(text, _salt.get()))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """How a value of the recipe's, and every part of it, is printed."""
+    match value:
+        case Mapping():
+            parts: Iterable[object] = (*value, *value.values())
+        case list() | tuple():
+            parts = value
+        case _:
+            parts = ()
+    if value not in (None, ""):
+        yield _text(value)
+    for part in parts:
+        yield from _texts(part)
 
 
 def _fuel(size: int) -> int:

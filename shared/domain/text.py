@@ -69,6 +69,7 @@ _LOOKED_AT: Final = 65_536
 
 _VISIBLE: Final = re.compile("[^\\s\ufeff\u200b\u2060]")
 _SAVE: Final = "save it as UTF-8"
+_KINDS: Final = "save it as text, PDF, PNG, docx, xlsx or pptx"
 
 
 class Unreadable(Exception):
@@ -214,4 +215,4 @@ def _container(data: bytes) -> str | None:
 
 
 def _unsupported(kind: str) -> Unreadable:
-    return Unreadable("unsupported_type", f"it is {kind}; this version reads text only")
+    return Unreadable("unsupported_type", f"it is {kind}, which docmill can't read; {_KINDS}")

@@ -36,6 +36,7 @@ from shared.domain.recipe import MAX_RECIPE_CHARACTERS, Recipe, RecipeError, par
 from shared.ports.blobs import BlobNotFound, Blobs, BlobUnreadable
 from shared.wiring.ambient import new_batch_id, utc_now
 from shared.wiring.announced import AnnouncedReports
+from shared.wiring.conversion import converter
 from shared.wiring.followed import Followed
 from shared.wiring.guard import template_guard
 from shared.wiring.logs import configure_logs
@@ -121,8 +122,10 @@ class AwsHome:
                         max_results_bytes=_MAX_RESULTS_BYTES,
                         max_batch_requests=self.settings.max_batch_requests,
                         max_batch_bytes=self.settings.max_batch_bytes,
+                        max_request_bytes=self.settings.max_request_bytes,
                         reports_by_job=True,
                     ),
+                    converter=converter(),
                     emit=self.tell,
                     follow=followed,
                 )

@@ -10,15 +10,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from shared.adapters.builtin import catalog
+from shared.adapters.converters.remembered import RememberingConverter
 from shared.adapters.folder_blobs import FolderBlobs
 from shared.adapters.sqlite_store import SqliteStore
+from shared.adapters.work_tree import WorkTrees, is_work_tree
 from shared.app.deps import Deps, Emit, say_nothing
 from shared.app.publish import FAILURES, SUMMARY
+from shared.app.tables import PARQUET
+from shared.domain.confusion import CORNER
 from shared.domain.ids import JobName
+from shared.domain.names import CONFUSION, TABLES
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
+from shared.domain.table_text import CSV_BEGINS
 from shared.ports.batch_api import BatchApi
 from shared.wiring import ambient
+from shared.wiring.conversion import converter
 from shared.wiring.settings import Settings
 
 STATE_FOLDER = ".docmill"
@@ -28,7 +35,11 @@ JOB = JobName("local")
 utc_now = ambient.utc_now
 
 _BEGINNING = 4096
-_OWN_FILES = {SUMMARY: (b'"job"', b'"documents"'), FAILURES: (b'"path"', b'"custom_id"')}
+_OWN_FILES = {
+    SUMMARY: (b'"job"', b'"documents"'),
+    FAILURES: (b'"path"', b'"custom_id"'),
+    CONFUSION: (CORNER.encode(),),
+}
 """What docmill's own files at the top of an output have in their beginning, unless empty."""
 
 
@@ -104,9 +115,32 @@ def _check_files(out: Path) -> None:
                 )
 
 
+def check_tables(out: Path) -> None:
+    """Raise OutputUnusable when a file of somebody's has the name of one of the results tables."""
+    marks = (CSV_BEGINS + b"document,", b"docmill", b'{"document":', CORNER.encode())
+    for name, mark in zip((*TABLES, CONFUSION), marks, strict=True):
+        with suppress(FileNotFoundError), (out / name).open("rb") as file:
+            begins = file.read(_BEGINNING)
+            if name == PARQUET:  # which says who wrote it at its end
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _BEGINNING))
+                begins = file.read()
+            if begins and mark not in begins:
+                raise OutputUnusable(
+                    f"{out / name} is there and not docmill's, and would be written over; "
+                    "move it, or use another --out"
+                )
+
+
 def reading_store(out: Path) -> SqliteStore:
     """The same to read only, where that is all that may be done. Raises like `open_store`."""
     return SqliteStore(state_file(out), read_only=not os.access(state_folder(out), os.W_OK))
+
+
+def _walked_past(folders: Sequence[Path], recipe: Recipe) -> Callable[[str], bool] | None:
+    """What isn't taken of Git work trees, where the recipe reads them as such."""
+    if recipe.shape.archives is None or not any(map(is_work_tree, folders)):
+        return None
+    return WorkTrees(folders)
 
 
 def for_laptop(
@@ -123,8 +157,9 @@ def for_laptop(
     clock: Callable[[], datetime] = utc_now,
 ) -> Deps:
     """Put the laptop together. Links in `inputs` are followed only to what lies in one of them."""
+    folders = [each for each in inputs if each.is_dir()]
     return Deps(
-        documents=FolderBlobs(Path("/"), within=[each for each in inputs if each.is_dir()]),
+        documents=FolderBlobs(Path("/"), within=folders, past=_walked_past(folders, recipe)),
         reports=FolderBlobs(out.resolve()),
         store=store,
         api=api,
@@ -140,7 +175,9 @@ def for_laptop(
             max_attempts=max_attempts,
             max_batch_requests=settings.max_batch_requests,
             max_batch_bytes=settings.max_batch_bytes,
+            max_request_bytes=settings.max_request_bytes,
             check_reports=True,
         ),
+        converter=RememberingConverter(converter(), state_folder(out) / "spool"),
         emit=emit,
     )

@@ -7,7 +7,12 @@ from decimal import Decimal
 from typing import Self
 from urllib.parse import urlsplit
 
-from shared.domain.policy import LOOKS_PER_MINUTE, MAX_BATCH_BYTES, MAX_BATCH_REQUESTS
+from shared.domain.policy import (
+    LOOKS_PER_MINUTE,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_REQUESTS,
+    MAX_REQUEST_BYTES,
+)
 
 MOST_LOOKS = 1_000_000
 """As good as no limit: for a simulator."""
@@ -27,6 +32,7 @@ class Settings:
     doubt_grace: timedelta = timedelta(seconds=60)
     max_batch_requests: int = MAX_BATCH_REQUESTS
     max_batch_bytes: int = MAX_BATCH_BYTES
+    max_request_bytes: int = MAX_REQUEST_BYTES
     poll_interval: timedelta = timedelta(seconds=60)
     looks_per_minute: int = LOOKS_PER_MINUTE
     ask_above: Decimal = ASK_ABOVE
@@ -74,6 +80,9 @@ class Settings:
             ),
             max_batch_bytes=int(
                 number("DOCMILL_MAX_BATCH_BYTES", MAX_BATCH_BYTES, 1_000, MAX_BATCH_BYTES)
+            ),
+            max_request_bytes=int(
+                number("DOCMILL_MAX_REQUEST_BYTES", MAX_REQUEST_BYTES, 1_000, MAX_BATCH_BYTES)
             ),
             ask_above=Decimal(str(number("DOCMILL_ASK_ABOVE", float(ASK_ABOVE), 0, 10**9))),
             table=env.get("DOCMILL_TABLE", ""),

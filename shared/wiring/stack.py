@@ -25,6 +25,7 @@ from shared.app.deps import Deps, Emit, say_nothing
 from shared.domain.policy import Policy
 from shared.wiring.ambient import new_batch_id, utc_now
 from shared.wiring.aws import INDEX_LAG, JobRecipes
+from shared.wiring.conversion import converter
 
 CALLS = 32
 """At once, of one client."""
@@ -131,6 +132,7 @@ class Stack:
             new_batch_id=new_batch_id,
             spool_dir=Path(tempfile.gettempdir()),
             policy=Policy(index_lag=INDEX_LAG, reports_by_job=True),
+            converter=converter(),
             emit=emit,
         )
 

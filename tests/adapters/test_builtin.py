@@ -14,7 +14,10 @@ SECTIONS = [
 
 
 def test_every_builtin_recipe_is_usable_and_described() -> None:
-    assert list(builtin_recipes()) == ["project-analysis"]
+    assert list(builtin_recipes()) == [
+        *("business-report", "classification", "code-review", "contract-review"),
+        *("project-analysis", "seo-content", "translation"),
+    ]
     for name, text in builtin_recipes().items():
         recipe = parse_recipe(text, name=name, catalog=catalog())
         assert recipe.description

@@ -23,6 +23,7 @@ from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName, batch_id
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe, parse_recipe
+from shared.wiring.conversion import converter
 
 JOB = JobName("legal")
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -69,6 +70,7 @@ class Home:
             clock=lambda: self.now,
             new_batch_id=self._new_batch_id,
             spool_dir=self.root,
+            converter=converter(),
             policy=self.policy,
             emit=lambda event, /, **facts: self.events.append((event, facts)),
         )

@@ -45,7 +45,7 @@ def test_a_full_batch_is_cut_by_bytes(home: Home) -> None:
     ("name", "content", "type_"),
     [
         ("empty.md", b"", "empty_document"),
-        ("image.md", b"\x89PNG\r\n\x1a\n\x00\x00", "unsupported_type"),
+        ("image.md", b"\x89PNG\r\n\x1a\n\x00\x00", "broken_document"),
         ("huge.md", b"word " * 1_400_000, "document_too_large"),
     ],
 )

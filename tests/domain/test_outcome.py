@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.answer import Answers
+from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.catalog import Usage
 from shared.domain.outcome import Fail, MalformedLine, Outcome, Report, Retry, decode, judge
 
@@ -181,3 +183,66 @@ def test_no_bytes_crash_the_reader(data: bytes) -> None:
 def test_a_line_that_is_cut_or_of_another_shape_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedLine):
         decode(data)
+
+
+ANSWERS = Answers(
+    AnswerForm(output=Output.JSON, fields={"score": {"type": "integer", "maximum": 9}})
+)
+
+
+def read_by(data: bytes, attempts: int = 0) -> Outcome:
+    return judge(decode(data), attempts=attempts, max_attempts=3, answers=ANSWERS)
+
+
+def test_an_answer_by_fields_is_a_report_without_text() -> None:
+    found = read_by(succeeded(text='{"score": 5}'))
+    assert isinstance(found, Report)
+    assert (found.text, found.fields, found.truncated) == ("", {"score": 5}, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"score": 10}', "score: it is greater than the maximum of 9"),
+        ("Sure! Here it is", "the answer is not JSON"),
+    ],
+)
+def test_an_invalid_answer_counts_and_is_tried_again_until_attempts_end(
+    text: str, message: str
+) -> None:
+    usage = Usage(
+        input_tokens=16, output_tokens=5, cache_creation_5m=10, cache_creation_1h=20, cache_read=7
+    )
+    for attempts in (0, 1):
+        again = read_by(succeeded(text=text), attempts)
+        assert isinstance(again, Retry)
+        assert (again.attempts, again.usage) == (attempts + 1, usage)
+    last = read_by(succeeded(text=text), 2)
+    assert isinstance(last, Fail)
+    assert (last.failure.type, last.failure.retryable) == ("invalid_output", True)
+    assert message in last.failure.message
+    assert last.usage == usage
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [("max_tokens", "raise max_tokens"), ("model_context_window_exceeded", "split the document")],
+)
+def test_an_answer_that_was_cut_is_not_tried_again(reason: str, message: str) -> None:
+    found = read_by(succeeded(reason, text='{"score": '))
+    assert isinstance(found, Fail)
+    assert (found.failure.type, found.failure.retryable) == ("output_cut", False)
+    assert message in found.failure.message
+    assert found.usage is not None
+
+
+def test_an_answer_that_was_cut_behind_its_end_is_whole() -> None:
+    found = read_by(succeeded("max_tokens", text='{"score": 5}'))
+    assert isinstance(found, Report)
+    assert (found.fields, found.truncated) == ({"score": 5}, True)
+
+
+def test_a_refusal_is_told_as_one_whatever_was_asked_for() -> None:
+    found = read_by(succeeded("refusal", text=""))
+    assert isinstance(found, Fail)
+    assert found.failure.type == "refusal"

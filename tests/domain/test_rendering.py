@@ -29,7 +29,13 @@ def recipe(prompt: str, head: str = "") -> Recipe:
 
 def document(text: str = "T", columns: Mapping[str, Any] | None = None, **more: str) -> RenderInput:
     given = {"name": "a.md", "path": "x/a.md", "digest": "d1"} | more
-    return RenderInput(text=text, columns=columns, **given)
+    return RenderInput(
+        text=text,
+        columns=columns,
+        name=given["name"],
+        path=given["path"],
+        digest=given["digest"],
+    )
 
 
 def rendered(prompt: str, source: RenderInput | None = None) -> str:
@@ -224,3 +230,11 @@ def test_request_parameters_come_in_one_order() -> None:
     ]
     assert request["messages"] == [{"role": "user", "content": "the prompt"}]
     assert json.loads(json.dumps(request)) == request
+
+
+def test_a_document_can_be_printed_with_its_lines_numbered() -> None:
+    text = "\n".join(f"line {n}" for n in range(1, 11)) + "\r\n"
+    numbered = unfenced("{{ document.numbered }}", document(text))
+    assert numbered.startswith("[\n 1| line 1\n 2| line 2\n")
+    assert numbered.endswith("\n10| line 10\n]")
+    assert unfenced("{{ document.numbered }}", document("")) == "[1| ]"

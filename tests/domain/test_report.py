@@ -1,6 +1,7 @@
 import json
 import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import yaml
@@ -8,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from shared.domain.answer_form import Output
 from shared.domain.batch import BatchStatus
 from shared.domain.catalog import Usage
 from shared.domain.document import Failure
 from shared.domain.ids import CorrelationId, CustomId, ProviderId
+from shared.domain.names import REPORT_SUFFIXES
 from shared.domain.outcome import Report
-from shared.domain.report import plain, render_failure, render_report
+from shared.domain.report import REPORT_BEGINS, plain, render_failure, render_report
 from tests.domain.test_batch import batch
 
 REPORT = Report(
@@ -150,3 +153,47 @@ def test_words_made_to_break_out_come_back_as_they_are(word: str) -> None:
     assert (found["model"], found["stop_reason"]) == (word, word)
     assert written.endswith(b"\n---\n\n---\nmodel: forged\n---\n")
     assert not re.search("[\x1b\x7f-\x9f\u202a-\u202e\u2066-\u2069]", written.decode())
+
+
+def other(output: Output, **words: Any) -> bytes:
+    return render_report(
+        replace(REPORT, **words),
+        output=output,
+        document="legal/nda.md",
+        custom_id=CustomId("nda-00000-k2m9x4q2w8ab"),
+        batch=batch(BatchStatus.ENDED, provider_id=ProviderId("msgbatch_01X")),
+        correlation_id=CorrelationId("b3ymzqk5w7ea"),
+        cost=Decimal("0.0001025"),
+    )
+
+
+@pytest.mark.parametrize("output", list(Output))
+def test_a_report_of_each_kind_is_known_by_its_beginning(output: Output) -> None:
+    made = other(output, fields={"score": 5})
+    assert made.startswith(REPORT_BEGINS[output.suffix])
+    assert set(REPORT_BEGINS) == set(REPORT_SUFFIXES)
+
+
+def test_a_json_report_has_the_facts_and_the_answer() -> None:
+    found = json.loads(other(Output.JSON, text="", fields={"score": 5, "ü": ["</script>"]}))
+    assert found["answer"] == {"score": 5, "ü": ["</script>"]}
+    assert found["docmill"] == header(rendered())
+
+
+def test_a_text_report_has_the_header_and_the_text_as_it_came() -> None:
+    assert other(Output.TEXT) == rendered()
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z_]{0,9}", fullmatch=True), _VALUES, min_size=1))
+def test_no_field_can_end_the_header_or_change_another_fact(fields: dict[str, Any]) -> None:
+    found = header(other(Output.MARKDOWN, fields=fields))
+    assert found["document"] == "legal/nda.md"
+    assert found["truncated"] is True
+    assert found["fields"] == fields

@@ -105,7 +105,8 @@ def test_nothing_to_see_is_an_empty_document(data: bytes) -> None:
     ],
 )
 def test_what_is_no_text_is_named(data: bytes, kind: str) -> None:
-    assert refused(data) == ("unsupported_type", f"it is {kind}; this version reads text only")
+    why = f"it is {kind}, which docmill can't read; save it as text, PDF, PNG, docx, xlsx or pptx"
+    assert refused(data) == ("unsupported_type", why)
 
 
 @pytest.mark.parametrize(

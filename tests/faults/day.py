@@ -36,6 +36,7 @@ from shared.domain.policy import Policy
 from shared.domain.recipe import parse_recipe
 from shared.ports.blobs import BlobError
 from shared.ports.store import StaleWrite, Store, StoreUnavailable
+from shared.wiring.conversion import converter
 from tests.faults.day_world import (
     RATE,
     Books,
@@ -111,6 +112,7 @@ class Day:
             clock=lambda: self.now,
             new_batch_id=lambda: batch_id(self.draw.getrandbits(60)),
             spool_dir=self.folder,
+            converter=converter(),
             policy=Policy(max_batch_requests=self.max_requests, reports_by_job=True),
             emit=self._emit,
         )

@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from handlers import collect, intake, poll, reconcile, submit
 from shared.adapters.simulator.server import Running
+from shared.domain.names import TABLES
 from shared.wiring.aws import home
 from tests.aws import environment, table_from_template
 from tests.moto_statements import statements_understood
@@ -163,8 +164,9 @@ class Cloud:
 
     def reports(self, job: str = JOB) -> set[str]:
         """Paths of the job's reports."""
-        published = {f"{job}/summary.json", f"{job}/failures.jsonl"}
-        return {key.removeprefix(f"{job}/") for key in self.keys(f"{job}/") - published}
+        own = {"summary.json", "failures.jsonl", *TABLES}
+        names = {key.removeprefix(f"{job}/") for key in self.keys(f"{job}/")}
+        return {name for name in names - own if not name.startswith(".docmill/")}
 
     def output_of(self, key: str) -> bytes:
         """One object of the output bucket."""

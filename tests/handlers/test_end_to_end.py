@@ -22,6 +22,7 @@ from shared.adapters.simulator.server import Running, running_simulator
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.wiring.aws import home
+from tests.adapters.converters import files
 from tests.handlers.aws_home import (
     EVENTS,
     JOB,
@@ -117,6 +118,33 @@ def test_500_uploads_become_500_reports_and_none_is_paid_for_twice(aws: Cloud) -
     assert summary["outcomes"]["reported"] == 500
     assert set(summary["groups"]) == set(FOLDERS)
     assert {batch["status"] for batch in summary["batches"]} == {"collected"}
+
+
+def test_documents_of_other_kinds_are_converted_and_bad_ones_say_why(aws: Cloud) -> None:
+    documents = {
+        "a/contract.pdf": files.pdf("Clause 1"),
+        "a/review.pptx": files.slides(),
+        "a/scan.png": files.image(),
+        "a/plain.md": b"# Plain",
+        "a/locked.pdf": files.locked_pdf("secret"),
+        "a/broken.docx": b"PK\x03\x04 broken",
+    }
+    aws.upload(in_job(documents))
+    aws.upload({f"{JOB}/_READY": b""})
+    assert aws.take_uploads() == []
+    aws.settle()
+    assert aws.reports() == {
+        "a/contract.pdf.md",
+        "a/plain.md.md",
+        "a/review.pptx.md",
+        "a/scan.png.md",
+    }
+    assert {each["path"]: each["type"] for each in aws.failures()} == {
+        "a/broken.docx": "broken_document",
+        "a/locked.pdf": "encrypted",
+    }
+    head = yaml.safe_load(aws.output_of(f"{JOB}/a/review.pptx.md").decode().split("---\n")[1])
+    assert head["losses"] == ["1 image left out"]
 
 
 def test_both_homes_make_equal_reports(

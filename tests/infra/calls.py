@@ -24,7 +24,8 @@ _TARGETS = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Asked:
-    """An action, and the name of what it is done to: a bucket, a queue, a table or its index."""
+    """An action, and the name of what it is done to: a bucket, or an object in it, a queue, a table
+    or its index."""
 
     action: str
     resource: str
@@ -84,7 +85,7 @@ def asked(environ: dict[str, Any], body: bytes) -> set[Asked]:
     bucket, _, key = path.removeprefix("/").partition("/")
     query = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
     action = _s3_action(environ["REQUEST_METHOD"], key, query.keys())
-    return {Asked(action, f"{bucket}/*" if key else bucket)}
+    return {Asked(action, f"{bucket}/{key}" if key else bucket)}
 
 
 def _json_call(service: str, operation: str, said: dict[str, Any]) -> set[Asked]:

@@ -131,6 +131,7 @@ def live_through_everything(aws: Cloud, calls: Calls, patch: pytest.MonkeyPatch)
     _copied(run)
     _cut_off(run, recipe)
     _closed(run)
+    _fields(run, patch)
 
 
 def _remove(run: Run, path: str) -> None:
@@ -245,3 +246,18 @@ def _closed(run: Run) -> None:
     home().store.swap_group(replace(group, touched=long_ago, ready=True))
     run.submit({}, run.aws.invocation)
     assert list(home().store.groups(JobName(JOB))) == []
+
+
+def _fields(run: Run, patch: pytest.MonkeyPatch) -> None:
+    """A recipe with fields: reports of another kind in the place of the former ones, and tables."""
+    patch.setattr("shared.app.row_parts.MOST_PARTS", 1)
+    recipe = b"---\nmodel: claude-opus-4-6\n%b---\n{{ document.text }}"
+    run.upload({"_recipe.md": recipe % b"output: json\nfields: {score: integer}\n"})
+    for name in (b"first", b"second"):
+        run.upload({"1.md": b"# " + name, name.decode(): name, "_READY": b""})
+        run.settle()
+    job = home().store.job(JobName(JOB))
+    assert job is not None
+    home().store.swap_job(replace(job, stale=True, published_at=None, publish_tries=0))
+    run.reconcile({}, run.aws.invocation)
+    assert f"{JOB}/results.parquet" in run.aws.keys(f"{JOB}/")

@@ -35,6 +35,7 @@ NOT_OF_THE_TEMPLATE = {
     "AWS_ENDPOINT_URL_S3": "only for tests",
     "DOCMILL_ASK_ABOVE": "is for a person at a terminal",
     "DOCMILL_MAX_BATCH_BYTES": "the provider's limit holds",
+    "DOCMILL_MAX_REQUEST_BYTES": "the provider's limit holds",
 }
 
 

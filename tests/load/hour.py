@@ -35,6 +35,7 @@ from shared.domain.policy import MAX_BATCH_REQUESTS, Policy
 from shared.domain.recipe import parse_recipe
 from shared.ports.blobs import BlobError
 from shared.ports.store import StaleWrite, Store, StoreUnavailable
+from shared.wiring.conversion import converter
 from tests.aws import template
 from tests.faults.day_world import Trouble, number_of, path_of
 from tests.load.places import Bucket, Clock, Output, Provider, Quota, Table, TimedOut
@@ -127,6 +128,7 @@ class Hour:
             clock=lambda: self.clock.now,
             new_batch_id=lambda: batch_id(self.draw.getrandbits(60)),
             spool_dir=self.folder,
+            converter=converter(),
             policy=Policy(
                 index_lag=timedelta(seconds=60),
                 reports_by_job=True,

@@ -66,6 +66,7 @@ class Provider:
         odd = 0.2 if Fault.ROWS_ODD in struck else 0.0
         faults.refuse_rate = faults.pause_rate = faults.overflow_rate = odd
         faults.truncate_rate = rng.choice((0.3, 1.0)) if Fault.ROWS_CUT_OFF in struck else 0.0
+        faults.invalid_rate = odd
         return struck
 
     def stranger(self, size: int) -> None:

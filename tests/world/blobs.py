@@ -18,6 +18,7 @@ from shared.ports.blobs import (
     stat_each,
 )
 from tests.world.gate import Gate
+from tests.world.reports import is_report
 from tests.world.weather import (
     BLOB_FAULTS,
     BLOB_OVERWRITE_FAULTS,
@@ -186,7 +187,7 @@ class FaultyBlobs:
             self.inner.write_many([(key, data)])
             self.watch(key, data)
 
-        faults = BLOB_WRITE_FAULTS if key.endswith(".md") else BLOB_OVERWRITE_FAULTS
+        faults = BLOB_WRITE_FAULTS if is_report(key) else BLOB_OVERWRITE_FAULTS
         try:
             self.gate.call(f"{self.name}.write", faults, effect, key, data)
         except BlobUnreadable:

@@ -8,7 +8,9 @@ from shared.app.sightings import RECIPE_NAME
 from shared.domain.batch import LIVE
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import JobName
+from shared.domain.names import report_path
 from shared.ports.blobs import Blob
+from tests.world.recipes import Recipes
 from tests.world.world import World
 
 _UNPROVABLE = "doubt_unresolved"
@@ -47,7 +49,7 @@ def _document(world: World, document: Document) -> Iterator[str]:
         case DocumentStatus.REPORTED:
             now = world.people.versions.get(name)
             held = {blob.key for blob in world.home.reports.list() if isinstance(blob, Blob)}
-            if report is None or f"{name}.md" not in held:
+            if report is None or report_path(name, document.report_suffix) not in held:
                 yield f"{name} is reported and has no report"
             elif name in world.people.current and report.by.version != now:
                 yield f"{name} is version {now}, and its report is of {report.by.version}"
@@ -98,6 +100,7 @@ def _published(world: World, job: JobName) -> Iterator[str]:
     documents = [d for (of, _), d in world.stage.mirror.documents.items() if of == job]
     if not documents:
         return
+    yield from _tables(world, job, documents)
     failures = {
         document.path: document.failure.type
         for document in documents
@@ -118,3 +121,17 @@ def _published(world: World, job: JobName) -> Iterator[str]:
     reported = sum(b.totals.reported for b in batches if b.totals is not None)
     if summary["outcomes"]["reported"] != reported:
         yield f"summary.json of {job} tells {summary['outcomes']}, and true is {reported} reported"
+
+
+def _tables(world: World, job: JobName, documents: list[Document]) -> Iterator[str]:
+    if not Recipes(world.people.bucket)(job).form.fields:
+        return
+    lines = world.home.reports.read(f"{job}/results.jsonl").splitlines()
+    told = [line["document"] for line in map(json.loads, lines)]
+    true = sorted(
+        document.path
+        for document in documents
+        if document.status is DocumentStatus.REPORTED and document.rows_in is not None
+    )
+    if told != true:
+        yield f"results.jsonl of {job} has rows of {told}, and true is {true}"

@@ -15,6 +15,7 @@ from shared.adapters.simulator.rows import Ending, Row
 from shared.domain.ids import BatchId, place_of
 
 _MARK = re.compile(r"@@(?P<key>[^#@]+)#(?P<version>\d+)@@")
+_READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _UNPAID = frozenset({Ending.ERRORED, Ending.EXPIRED, Ending.CANCELED})
 
 
@@ -45,6 +46,18 @@ class Accepted:
     def name(self) -> str:
         """For messages."""
         return f"{self.key} version {self.version} in {self.batch.id} as {self.custom_id}"
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its answer makes a report; of JSON that was cut nothing does."""
+        if self.row.schema is None:
+            return self.ending in _READABLE
+        return self.ending is Ending.END_TURN and not self.row.invalid
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether its answer may become one with its rest, though alone it can't be read."""
+        return self.row.schema is not None and self.ending is Ending.MAX_TOKENS
 
     @property
     def ending(self) -> Ending:

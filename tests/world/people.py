@@ -21,7 +21,7 @@ max_wait: {wait}
 group_by: {group_by}
 max_attempts: {attempts}
 continue: {more}
-{limit}---
+{limit}{shape}---
 {wording}
 
 ## Risks
@@ -29,6 +29,14 @@ continue: {more}
 {{{{ document.text }}}}
 """
 _NO_RECIPE = "---\nmodel: claude-opus-4-6\nmax_tokens: many\n---\n{{ document.text }}\n"
+_SHAPES = (
+    "",
+    "output: json\nfields: {score: {type: integer, minimum: 0, maximum: 9}, risk: [low, high]}\n",
+    "fields: {score: integer}\n",
+    "output: text\n",
+)
+"""What a job's recipes want back, one after the other."""
+
 _LIMITS = (None, None, None, Decimal("0.03"), Decimal("0.09"))
 """Of a document here a request may cost 0.016 dollars, and costs a tenth."""
 
@@ -56,6 +64,7 @@ class People:
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
     _copies: int = 0
+    _shape: int = 0
 
     @property
     def current(self) -> set[str]:
@@ -74,8 +83,10 @@ class People:
             attempts=rng.choice((1, 2, 3)),
             more=rng.choice((0, 1, 3)),
             wording=rng.choice(("Review this.", "Assess this.")),
+            shape=_SHAPES[self._shape % len(_SHAPES)],
             limit="" if (dollars := rng.choice(_LIMITS)) is None else f"max_cost: {dollars}\n",
         )
+        self._shape += 1
         if usable:
             self.limits.setdefault(job, []).append(dollars)
         self._put(f"{job}/_recipe.md", text if usable else _NO_RECIPE)

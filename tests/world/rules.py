@@ -16,10 +16,10 @@ from shared.domain.ids import BatchId, JobName, place_of
 from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
+from tests.world.reports import custom_id_of
 
 _UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
 _HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
-_READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _INPUT_PRICE = Decimal("2.5e-6")
 """US dollars per token that the recipes' model takes in a batch."""
 
@@ -57,7 +57,7 @@ class Rules:
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
     limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
-    refused: set[bytes] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
 
     def blame(self, rule: str, facts: str) -> None:
         """The first broken rule is the one that counts."""
@@ -191,31 +191,28 @@ class Rules:
             self.blame("what is sent is what was seen", facts)
 
     def _is_paid_for_good(self, other: Accepted, now: datetime) -> bool:
-        """Results that nobody fetched in their 29 days are lost, and have to be paid for again."""
+        """Results that nobody fetched in their 29 days are lost, and have to be paid for again; so
+        has an answer that doesn't fit the recipe's fields."""
         report = self.reports.get(other.key)
         is_lost = other.batch.archived(now) and (report is None or report.by is not other)
-        return other.is_paid and not other.forgiven and not is_lost
+        return other.is_paid and not other.forgiven and not is_lost and not other.row.invalid
 
-    def not_written(self, data: bytes) -> None:
+    def not_written(self, key: str, data: bytes) -> None:
         """A report couldn't be written where it belongs: it doesn't count as one."""
-        self.refused.add(data.partition(b"\nbatch: ")[0])
+        self.refused.add((key, custom_id_of(data)))
 
     def reported(self, key: str, data: bytes) -> None:
         """A report was written: it is of this document, and not older than what was there."""
-        custom_id = _custom_id(data)
+        custom_id = custom_id_of(data)
         by = self.ledger.by_custom_id.get(custom_id)
-        if (
-            by is None
-            or by.key not in {key, self.ledger.shared.get(key)}
-            or by.ending not in _READABLE
-        ):
+        if by is None or by.key not in {key, self.ledger.shared.get(key)} or not by.is_readable:
             self.blame(
                 "a report is what the provider answered for its document",
                 f"the report of {key} is made from {by.name if by else custom_id!r}",
             )
             return
         text = data.partition(b"\n---\n\n")[2].decode()
-        if not text.startswith(by.said):
+        if by.row.schema is None and not text.startswith(by.said):
             self.blame("what was said is in the report", f"{by.name} went on, and {key} lacks it")
         was = self.reports.get(key)
         self.reports[key] = Written(by=by, data=data)
@@ -241,12 +238,13 @@ class Rules:
             return
         asked = [row.custom_id for row in rows]
         asked += [leader.custom_id for _, leader in self.mirror.twins(batch)]
-        ids = Counter(_custom_id(head + b"\n") for head in self.refused)
+        ids = Counter(custom_id for _, custom_id in self.refused)
         refused = sum(ids[custom_id] for custom_id in set(asked))
         by_id = self.ledger.by_custom_id
-        most = sum(by_id[custom_id].ending in _READABLE for custom_id in asked)
+        cut = sum(by_id[custom_id].may_go_on for custom_id in asked)
+        most = cut + sum(by_id[custom_id].is_readable for custom_id in asked)
         written = totals.reported + totals.continued
-        readable = min(max(written, most - refused), most)
+        readable = min(max(written, most - refused - cut), most)
         done = written + totals.failed + totals.retried
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
         if totals.unpriced:  # lines that never came say nothing
@@ -264,7 +262,3 @@ def _says_why(before: bytes, after: bytes) -> bool:
     """Whether only its header differs: it says why the report stays cut short."""
     of = b"\n---\n\n"
     return b"\nnot_continued: " in after and before.partition(of)[2] == after.partition(of)[2]
-
-
-def _custom_id(report: bytes) -> str:
-    return report.partition(b"custom_id: ")[2].partition(b"\n")[0].strip(b'"').decode()

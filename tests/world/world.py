@@ -20,6 +20,7 @@ from shared.domain.ids import BatchId, batch_id
 from shared.domain.policy import Policy
 from shared.ports.blobs import Blobs
 from shared.ports.store import Store
+from shared.wiring.conversion import converter
 from tests.world.api import FaultyApi, Provider
 from tests.world.blobs import FaultyBlobs, MemoryBlobs
 from tests.world.gate import Gate, QueueDown, Stage
@@ -29,6 +30,7 @@ from tests.world.ledger import Ledger
 from tests.world.mirror import Mirror
 from tests.world.people import People
 from tests.world.recipes import Recipes
+from tests.world.reports import is_report
 from tests.world.rules import Broken, Rules
 from tests.world.runs import Run
 from tests.world.store import FaultyStore
@@ -188,7 +190,7 @@ class World:
                 gate=gate,
                 name="reports",
                 watch=self._written,
-                watch_refused=lambda _, data: self.stage.rules.not_written(data),
+                watch_refused=self.stage.rules.not_written,
             ),
             store=FaultyStore(
                 inner=self.store,
@@ -206,6 +208,7 @@ class World:
             clock=lambda: self.now + run.skew,
             new_batch_id=self._new_batch_id,
             spool_dir=_SPOOL,
+            converter=converter(),
             policy=self.policy,
             emit=self._emit,
         )
@@ -233,8 +236,8 @@ class World:
             self.tell("", f"   {event}", shown)
 
     def _written(self, key: str, data: bytes) -> None:
-        if key.endswith(".md") and "/.docmill/" not in key:
-            self.stage.rules.reported(key.removesuffix(".md"), data)
+        if is_report(key):
+            self.stage.rules.reported(key.rpartition(".")[0], data)
 
     def _event(self, key: str) -> None:
         weather = self.weather

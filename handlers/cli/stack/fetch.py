@@ -27,12 +27,13 @@ from shared.app.sightings import is_document
 from shared.app.slices import slices
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
-from shared.domain.names import REPORT_SUFFIX, escaped
+from shared.domain.names import CONFUSION, REPORT_SUFFIXES, TABLES, escaped
 from shared.domain.published import NotASummary, read_summary
 from shared.ports.blobs import Blob, BlobError, BlobNotFound, BlobStoreUnavailable, Unlisted
 from shared.wiring.stack import Stack
 
 _SECOND: Final = 1_000_000_000
+_OF_THE_JOB: Final = (SUMMARY, FAILURES, *TABLES, CONFUSION)
 
 
 def list_reports(stack: str, *, job: str | None, as_json: bool) -> int:
@@ -158,12 +159,12 @@ def _jobs(stack: Stack, job: str | None) -> list[JobName]:
 
 
 def _published(reports: S3Blobs, prefix: str) -> Iterator[Blob]:
-    """Reports, failures and summaries; not what docmill keeps aside, nor anybody's hidden files."""
+    """Reports, tables, failures, summaries; not what is kept aside, nor anybody's hidden files."""
     for blob in reports.list(prefix):
         if isinstance(blob, Unlisted):
             raise Fault(blob.message)
         name = blob.key.rpartition("/")[2]
-        published = name in (SUMMARY, FAILURES) or name.endswith(REPORT_SUFFIX)
+        published = name in _OF_THE_JOB or name.endswith(REPORT_SUFFIXES)
         if published and is_document(blob.key):
             yield blob
 

@@ -1,8 +1,9 @@
 """One batch over time: everything about it follows from how it was created and from `now`."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.adapters.simulator.messages import timestamp
 from shared.adapters.simulator.rows import Ending, Row
@@ -21,7 +22,10 @@ _TYPES = ("succeeded", "errored", "canceled", "expired")
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedBatch:
-    """One batch. `counted` keeps the counts of an ended one, which nothing changes any more."""
+    """One batch. `counted` keeps the counts of an ended one, which nothing changes any more.
+
+    `schemas` are those of structured answers, each once.
+    """
 
     id: str
     number: int
@@ -30,6 +34,7 @@ class SimulatedBatch:
     rows: list[Row]
     canceled_at: datetime | None = None
     counted: dict[str, int] | None = None
+    schemas: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def expires_at(self) -> datetime:
@@ -82,6 +87,14 @@ class SimulatedBatch:
             reached = self.created_at + self.duration * row.moment <= now
             counts[_type(self.ending(row)) if reached else "processing"] += 1
         return counts
+
+    def place_of(self, schema: dict[str, Any] | None) -> int | None:
+        """The schema's place, where it is kept from now on."""
+        if schema is None:
+            return None
+        if schema not in self.schemas:
+            self.schemas.append(schema)
+        return self.schemas.index(schema)
 
     def describe(
         self, now: datetime, *, counts: dict[str, int], host: str, path: str

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,7 @@ from shared.adapters.simulator.messages import (
     Response,
     answer,
 )
+from shared.adapters.simulator.prompt import read_prompt
 from shared.adapters.simulator.rows import plan_row, result_line, share, shuffled
 from shared.adapters.simulator.rules import (
     RawRequest,
@@ -33,6 +35,7 @@ from shared.adapters.simulator.rules import (
     read_requests,
 )
 from shared.adapters.simulator.settings import SimulatorSettings
+from shared.adapters.simulator.structured import schema_of
 from shared.adapters.simulator.token_counts import COUNT_TOKENS, count
 
 _MALFORMED = b'{"custom_id": "cut\n'
@@ -151,9 +154,32 @@ class Simulator:
         params = read_params(one)
         fault = fault_of(params, version=version, betas=betas)
         known = params if isinstance(params, dict) else {}
+        schema = None
+        if fault is None:
+            schema = batch.place_of(schema_of(known) or self._schema_of_begun(known))
         batch.rows.append(
-            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults, self.cache)
+            plan_row(
+                self.seed,
+                batch.id,
+                str(one.custom_id),
+                known,
+                fault,
+                self.faults,
+                self.cache,
+                schema,
+            )
         )
+
+    def _schema_of_begun(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """The schema of the answer that is to go on, if it has one: it isn't asked for again."""
+        prompt = read_prompt(params)
+        if not prompt.said:
+            return None
+        for batch in reversed(self.batches.values()):
+            for row in batch.rows:
+                if row.schema is not None and row.prompt == prompt.digest:
+                    return batch.schemas[row.schema]
+        return None
 
     def _check_spending(self, now: datetime) -> None:
         if self.faults.tier_limit:
@@ -244,6 +270,7 @@ class Simulator:
                 batch.ending(row),
                 seed=self.seed,
                 output_bytes=self.settings.output_bytes,
+                schemas=batch.schemas,
             )
             if len(again) < self.faults.duplicate_lines:
                 again.append(line)

@@ -75,10 +75,10 @@ class Faults:
     """Everything that goes wrong; the default is nothing.
 
     Rates are shares of rows, decided by the seed when a batch is created, among rows whose
-    custom_id holds `containing`. `not_found_s` is how long a new batch answers
-    404, `listing_lag_s` how long it is missing from listings. `wrong_counts` adds to the count of
-    succeeded rows. Of the results of each batch, `lost_lines` are left out, and the other `…_lines`
-    are added.
+    custom_id holds `containing`; `invalid_rate` is of structured answers. `not_found_s` is how
+    long a new batch answers 404, `listing_lag_s` how long it is missing from listings.
+    `wrong_counts` adds to the count of succeeded rows. Of the results of each batch, `lost_lines`
+    are left out, and the other `…_lines` are added.
     """
 
     script: list[Fault] = field(default_factory=list)
@@ -92,6 +92,7 @@ class Faults:
     truncate_rate: float = 0.0
     pause_rate: float = 0.0
     overflow_rate: float = 0.0
+    invalid_rate: float = 0.0
     out_of_credit: bool = False
     spend_limit: bool = False
     tier_limit: bool = False

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.adapters.builtin import catalog
+from shared.adapters.simulator.attached import fault_of_attached
 from shared.adapters.simulator.cache_rules import cache_fault
 from shared.adapters.simulator.prompt import may_exceed, read_prompt
+from shared.adapters.simulator.structured import format_fault
 
 EXTENDED_OUTPUT = "output-300k-2026-03-24"
 _UNDOCUMENTED_CAP = 128_000
@@ -46,6 +48,7 @@ def fault_of(params: object, *, version: str, betas: Sequence[str]) -> Error | N
         or (_withdrawn(params) if version == _WITHOUT_SAMPLING else None)
         or _role_fault(params["messages"])
         or cache_fault(params)
+        or _format_fault(params)
         or _model_fault(params, betas)
     )
 
@@ -73,6 +76,11 @@ def _withdrawn(params: dict[str, Any]) -> Error | None:
         if role == "user" and block.get("type") == "text" and block.get("citations"):
             return _wrong(f"{where}.citations: Extra inputs are not permitted")
     return None
+
+
+def _format_fault(params: dict[str, Any]) -> Error | None:
+    why = format_fault(params)
+    return None if why is None else _wrong(why)
 
 
 def _role_fault(messages: list[Any]) -> Error | None:
@@ -107,6 +115,8 @@ def _model_fault(params: dict[str, Any], betas: Sequence[str]) -> Error | None:
             f"max_tokens: {most} > {cap}, which is the maximum allowed number of output tokens "
             f"for {model_id}"
         )
+    if wrong := fault_of_attached(params, model.context_window):
+        return _wrong(wrong)
     if not may_exceed(params, model.context_window):
         return None
     tokens = read_prompt(params).tokens

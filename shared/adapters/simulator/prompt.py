@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from shared.adapters.simulator.attached import attached, tokens_of
+
 BYTES_PER_TOKEN = 4
 _FENCED = re.compile(r"<data-(\w+)>.*?</data-\1>", re.DOTALL)
 _HEADING = re.compile(r"^#{2,3} .{1,100}$", re.MULTILINE)
@@ -15,14 +17,16 @@ _MOST_HEADINGS = 12
 class Prompt:
     """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour).
 
-    `prefix` is a digest of what is cached. `said` is how much of the answer stands in it, in
-    characters, where it asks to go on.
+    `prefix` is a digest of what is cached. `digest` is of what was asked: the system prompt and the
+    first message. `said` is how much of the answer stands behind them, in characters, where it asks
+    to go on.
     """
 
     tokens: int
     cached: int
     hour: bool
     headings: tuple[str, ...]
+    digest: str
     prefix: str = ""
     said: int = 0
 
@@ -48,13 +52,21 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
     text = "\n".join(parts)
     outside = text if "<data-" not in text else _FENCED.sub("", text)
     return Prompt(
-        tokens=max(1, size // BYTES_PER_TOKEN),
+        tokens=max(1, size // BYTES_PER_TOKEN + tokens_of(params)),
         cached=cached // BYTES_PER_TOKEN,
         hour=hour,
         headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
+        digest=_asked(params),
         prefix=prefix,
         said=_said(params.get("messages")),
     )
+
+
+def _asked(params: dict[str, Any]) -> str:
+    messages = params.get("messages")
+    first = messages[:1] if isinstance(messages, list) else messages
+    text = "\n".join(text for text, _ in _pieces({**params, "messages": first}))
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _said(messages: object) -> int:
@@ -71,6 +83,8 @@ def _said(messages: object) -> int:
 
 def may_exceed(params: dict[str, Any], tokens: int) -> bool:
     """Whether it is worth counting: a cheap look that never misses a prompt of more `tokens`."""
+    if next(attached(params), None) is not None:
+        return True
     return sum(len(text) + 1 for text, _ in _pieces(params)) > tokens
 
 

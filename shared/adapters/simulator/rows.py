@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from shared.adapters.builtin import catalog
 from shared.adapters.simulator.cache import Cache
 from shared.adapters.simulator.faults import Faults
 from shared.adapters.simulator.prompt import BYTES_PER_TOKEN, read_prompt
+from shared.adapters.simulator.structured import answer_text
 
 LOW_CREDIT = (
     "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to "
@@ -46,7 +47,9 @@ class Row:
 
     `ending` is decided when the batch is created, `moment` is the share of the batch's duration
     after which it is reached. `input_tokens` leaves out what is written to or read from the cache.
-    `said` is how many characters of the answer an earlier request got already.
+    `said` is how many characters of the answer an earlier request got already. Where the answer is
+    to be structured, `schema` is its schema's place in the batch, and `prompt` a digest of what was
+    asked.
     """
 
     custom_id: str
@@ -62,6 +65,9 @@ class Row:
     cache_hour: bool = False
     refusal_category: str | None = None
     said: int = 0
+    schema: int | None = None
+    prompt: str = ""
+    invalid: bool = False
 
 
 def share(seed: int, *parts: str) -> float:
@@ -78,6 +84,7 @@ def plan_row(  # noqa: PLR0917 - in the order they are decided in
     fault: tuple[str, str] | None,
     faults: Faults,
     warm: Cache,
+    schema: int | None = None,
 ) -> Row:
     """Decide how a row will end. `warm` is what is in the cache by then."""
     prompt = read_prompt(params)
@@ -109,6 +116,12 @@ def plan_row(  # noqa: PLR0917 - in the order they are decided in
         cache_hour=prompt.hour,
         refusal_category=faults.refusal_category if ending is Ending.REFUSAL else None,
         said=prompt.said,
+        schema=schema,
+        prompt="" if schema is None else prompt.digest,
+        invalid=schema is not None
+        and ending is not Ending.MAX_TOKENS
+        and faults.containing in custom_id
+        and share(seed, batch, custom_id, "invalid") < faults.invalid_rate,
     )
 
 
@@ -134,7 +147,14 @@ def _ending(draw: float, faults: Faults) -> tuple[Ending, tuple[str, str] | None
     return Ending.END_TURN, None
 
 
-def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> bytes:
+def result_line(
+    row: Row,
+    ending: Ending,
+    *,
+    seed: int,
+    output_bytes: int,
+    schemas: Sequence[dict[str, Any]] = (),
+) -> bytes:
     """The row's line of the results, with its line end."""
     match ending:
         case Ending.CANCELED | Ending.EXPIRED:
@@ -148,14 +168,26 @@ def result_line(row: Row, ending: Ending, *, seed: int, output_bytes: int) -> by
                 "error": {"type": "error", "error": inner, "request_id": worker},
             }
         case _:
-            result = {"type": "succeeded", "message": _message(row, ending, seed, output_bytes)}
+            result = {
+                "type": "succeeded",
+                "message": _message(row, ending, seed, output_bytes, schemas),
+            }
     line = json.dumps({"custom_id": row.custom_id, "result": result}, ensure_ascii=False)
     return line.encode() + b"\n"
 
 
-def _message(row: Row, ending: Ending, seed: int, output_bytes: int) -> dict[str, Any]:
+def _message(
+    row: Row, ending: Ending, seed: int, output_bytes: int, schemas: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     refused = ending is Ending.REFUSAL
-    text = "" if refused else _text(row, output_bytes)[row.said :] or "\n(The end.)\n"
+    text = "" if refused else _text(row, output_bytes)
+    if row.schema is not None and not refused:
+        schema = schemas[row.schema]
+        text = answer_text(schema, prompt=row.prompt, report=text, invalid=row.invalid)[row.said :]
+        if ending is Ending.OVERFLOW:
+            text = text[: len(text) // 2]
+    elif not refused:
+        text = text[row.said :] or "\n(The end.)\n"
     tokens = min(len(text) // BYTES_PER_TOKEN, row.max_tokens)
     if ending is Ending.MAX_TOKENS:
         # Whatever was said by then: there is always more to say.

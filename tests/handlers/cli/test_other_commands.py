@@ -12,6 +12,7 @@ import click
 import pytest
 
 from handlers.cli.main import cli
+from shared.adapters.builtin import builtin_recipes
 from shared.adapters.simulator.core import SimulatorSettings
 from shared.adapters.simulator.faults import Faults
 from shared.adapters.simulator.server import running_simulator
@@ -117,13 +118,14 @@ def test_recipes_lists_and_shows() -> None:
     docmill = Docmill({})
     listed = docmill("recipes")
     assert (listed.status, listed.err) == (0, "")
-    assert listed.out.startswith("project-analysis  claude-opus-4-6  ")
+    assert "project-analysis  claude-opus-4-6    A structured assessment" in listed.out
+    assert [line.split()[0] for line in listed.out.splitlines()] == list(builtin_recipes())
     assert docmill("recipes", "list").out == listed.out
     shown = docmill("recipes", "show", "project-analysis")
     assert shown.out == (ROOT / "shared/recipes/project-analysis.md").read_text()
     wrong = docmill("recipes", "show", "nothing\n")
     assert wrong.status == 2
-    assert "there are: project-analysis" in wrong.said
+    assert "there are: business-report, classification, " in wrong.said
 
 
 def test_simulate_serves_until_it_is_interrupted() -> None:

@@ -51,7 +51,8 @@ def published(stack: Deployed) -> Deployed:
     for key, data in FILES.items():
         put(stack, key, data)
     put(stack, "one/.docmill/unwritten/x.md", b"kept aside")
-    put(stack, "one/notes.txt", b"somebody's")
+    put(stack, "one/.docmill/rows/k2m9x4q2w8ab.jsonl", b"{}")
+    put(stack, "one/notes.pdf", b"somebody's")
     return stack
 
 
@@ -197,3 +198,15 @@ def test_before_the_end_what_is_under_way_is_said(
     listed = stack("reports", "list", *job)
     assert (listed.status, listed.out, listed.err) == (0, "", "")
     assert stack("reports", "fetch", "--out", out, *job).status == 0
+
+
+def test_reports_of_every_kind_and_tables_are_fetched(stack: Deployed, tmp_path: Path) -> None:
+    found = {
+        *("a.md.json", "b.md.html", "c.md.txt", "d.md.md", "summary.json"),
+        *("results.csv", "results.jsonl", "results.parquet"),
+    }
+    for name in found:
+        put(stack, f"one/{name}", summary("one", reported=4) if "summary" in name else b"x")
+    put(stack, "one/.docmill/rows/k2m9x4q2w8ab.jsonl", b"{}")
+    stack("reports", "fetch", "--out", tmp_path)
+    assert files(tmp_path / "one").keys() == found

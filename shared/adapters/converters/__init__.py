@@ -1,0 +1,1 @@
+"""What makes text of files that aren't: one module for each kind, run in a child process."""

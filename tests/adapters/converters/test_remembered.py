@@ -1,0 +1,69 @@
+"""What was converted once in a run isn't converted again."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.converters.remembered import RememberingConverter
+from shared.domain.attachment import Attachment
+from shared.domain.kinds import Kind
+from shared.ports.converter import Converted, Unconvertible
+
+
+class Counting:
+    """Counts what it is asked; a file named `bad` can't be converted, nor `slow` this time."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def convert(self, name: str, data: bytes, kind: Kind, *, most_pages: int) -> Converted:
+        self.asked.append(name)
+        if name in ("bad", "slow"):
+            raise Unconvertible("broken_document", "it is bad", retryable=name == "slow")
+        image = Attachment(
+            media_type="image/png", title=name, data="eA==", most_tokens=4, likely_tokens=4
+        )
+        return Converted(text=f"{name} {data!r} {kind} {most_pages}", attachments=(image,))
+
+    def split_pdf(self, name: str, data: bytes, *, most_pages: int) -> tuple[Attachment, ...]:
+        self.asked.append(name)
+        return ()
+
+
+def test_the_same_file_is_converted_once_and_any_other_anew(tmp_path: Path) -> None:
+    inner = Counting()
+    kept = RememberingConverter(inner, tmp_path)
+    questions = [
+        ("a", b"1", Kind.PDF, 100),
+        ("b", b"1", Kind.PDF, 100),
+        ("a", b"2", Kind.PDF, 100),
+        ("a", b"1", Kind.HTML, 100),
+        ("a", b"1", Kind.PDF, 600),
+    ]
+    first = [kept.convert(name, data, kind, most_pages=m) for name, data, kind, m in questions]
+    assert len(set(first)) == len(inner.asked) == 5
+    again = [kept.convert(name, data, kind, most_pages=m) for name, data, kind, m in questions]
+    assert again == first
+    assert len(inner.asked) == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_is_remembered_unless_it_may_pass(tmp_path: Path) -> None:
+    inner = Counting()
+    kept = RememberingConverter(inner, tmp_path)
+    for name in ("bad", "bad", "slow", "slow"):
+        with pytest.raises(Unconvertible) as caught:
+            kept.convert(name, b"", Kind.PDF, most_pages=1)
+        assert caught.value.message == "it is bad"
+    assert inner.asked == ["bad", "slow", "slow"]
+
+
+def test_what_finds_no_room_is_converted_again(tmp_path: Path) -> None:
+    for kept in (
+        RememberingConverter(inner := Counting(), tmp_path, most_bytes=10),
+        RememberingConverter(inner, tmp_path / "gone"),
+    ):
+        inner.asked.clear()
+        answers = [kept.convert("a", b"1", Kind.PDF, most_pages=1) for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert inner.asked == ["a", "a"]
