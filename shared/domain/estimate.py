@@ -4,6 +4,7 @@ What is likely is a guess. What it costs at most is a bound that holds: no byte 
 than one token, and no answer is longer than `max_tokens`.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +13,7 @@ from shared.domain.catalog import Catalog, Usage
 from shared.domain.group import Load
 from shared.domain.part import GO_ON
 from shared.domain.recipe import Recipe
+from shared.domain.system_prompt import ATTACHED_NOTE
 
 BYTES_PER_TOKEN = 3
 """Cautious: English prose has about four, code and other languages fewer (heuristic)."""
@@ -77,7 +79,7 @@ def prompt_bytes(recipe: Recipe) -> int:
 def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
     """What one request of so many bytes costs at most, in US dollars; None without a price."""
     model = catalog.find(recipe.model)
-    shared = recipe.shared.size + ADDED_TOKENS if recipe.shared else 0
+    shared = recipe.shared.size + _beside_shared(recipe) if recipe.shared else 0
 
     def cost(prompt: int, output: int) -> Decimal | None:
         written = prompt if recipe.writes_cache else min(shared, prompt)
@@ -94,6 +96,13 @@ def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
         each, longest = token - base, answer
         return lambda size: (size + ADDED_TOKENS - least) * each + longest
     return lambda size: cost(size + ADDED_TOKENS, recipe.max_tokens)
+
+
+def _beside_shared(recipe: Recipe) -> int:
+    """What may be cached along with what a recipe shares: what attachments, a schema and the
+    provider add to the system prompt."""
+    schema = len(json.dumps(recipe.form.sent_format)) if recipe.form.fields else 0
+    return len(ATTACHED_NOTE) + schema + ADDED_TOKENS
 
 
 def bound_in_all(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:

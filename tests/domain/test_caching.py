@@ -8,6 +8,7 @@ from shared.domain.caching import marked, shared_by
 from shared.domain.catalog import Usage
 from shared.domain.estimate import bound
 from shared.domain.recipe import Recipe, RecipeError, parse_recipe
+from shared.domain.system_prompt import ATTACHED_NOTE
 
 MODEL = catalog().find("claude-sonnet-4-6")
 RULES = "A rule of this house, to be kept in every review that is written.\n" * 100
@@ -101,7 +102,8 @@ def test_the_bound_counts_what_is_shared_as_written_to_the_cache() -> None:
     assert dear is not None
     assert cheap is not None
     # 1.5 dollars a million more in a batch: written for an hour, it costs twice as much.
-    assert dear - cheap == (on.shared.size + 1_000) * Decimal("1.5e-6")
+    beside = 1_000 + len(ATTACHED_NOTE)
+    assert dear - cheap == (on.shared.size + beside) * Decimal("1.5e-6")
 
 
 def test_what_caching_saved_may_be_less_than_nothing() -> None:
