@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from shared.app.continuing import kept_parts
+from shared.app.continuing import kept_texts
 from shared.app.deps import Deps
 from shared.app.folders import MOST_FOLDER_BYTES, read_folder
 from shared.app.gone import misfits
@@ -29,12 +29,12 @@ from shared.domain.manifest import (
     row_text,
 )
 from shared.domain.manifest_row import digest_of
-from shared.domain.part import KeptPart
 from shared.domain.recipe import Recipe
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
 from shared.domain.truth import Truth, withheld
+from shared.domain.unfinished import KeptText
 from shared.ports.blobs import (
     BlobChanged,
     BlobError,
@@ -57,14 +57,14 @@ _MOST_BYTES_PER_CHAR = 4
 
 class Ready(Record, frozen=True, kw_only=True):
     """A document that was read. `digest` is of its content: the same content, the same digest.
-    `losses` say what could not be taken of it. `part` is what there is of its report, where only
+    `losses` say what could not be taken of it. `kept` is what there is of its report, where only
     the rest is to be asked for.
     """
 
     digest: str
     input: RenderInput
     losses: tuple[str, ...] = ()
-    part: KeptPart | None = None
+    kept: KeptText | None = None
 
 
 Read = Ready | Failure
@@ -95,7 +95,7 @@ def _contents(
         file=lambda document, data: _file(deps.converter, document, data, context),
     )
     for part in _read_ahead(documents):
-        kept = kept_parts(deps, part)
+        kept = kept_texts(deps, part)
         for is_file, run in groupby(part, key=inner.leaves):
             read: Iterator[tuple[Document, Read]]
             if is_file:
@@ -103,11 +103,11 @@ def _contents(
             else:
                 read = ((each, _checked(inner.read(each), context)) for each in run)
             for document, content in read:
-                yield document, _with_part(content, kept.get(document.path))
+                yield document, _with_kept(content, kept.get(document.path))
 
 
-def _with_part(content: Read, part: KeptPart | None) -> Read:
-    return replace(content, part=part) if part and isinstance(content, Ready) else content
+def _with_kept(content: Read, kept: KeptText | None) -> Read:
+    return replace(content, kept=kept) if kept and isinstance(content, Ready) else content
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:

@@ -18,24 +18,24 @@ from shared.domain.batch import Batch, Member
 from shared.domain.document import Document, Failure
 from shared.domain.ids import CustomId, JobName
 from shared.domain.outcome import Fail, Outcome, Report, StopReason
-from shared.domain.part import KeptPart, Part, join
 from shared.domain.report import render_report
+from shared.domain.unfinished import KeptText, Unfinished, join
 from shared.ports.blobs import BlobError, BlobStoreUnavailable, BlobUnreadable
 
-PARTS = ".docmill/parts"
+UNFINISHED = ".docmill/unfinished"
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(KeptPart).decode
+_decode = msgspec.json.Decoder(KeptText).decode
 
 
-def part_key(deps: Deps, job: JobName, custom_id: CustomId) -> str:
+def text_key(deps: Deps, job: JobName, custom_id: CustomId) -> str:
     """Where the text is kept that a request was answered."""
-    return deps.output_key(job, f"{PARTS}/{custom_id}.json")
+    return deps.output_key(job, f"{UNFINISHED}/{custom_id}.json")
 
 
-def keep_parts(deps: Deps, job: JobName, parts: Mapping[CustomId, KeptPart]) -> bool:
+def keep_texts(deps: Deps, job: JobName, texts: Mapping[CustomId, KeptText]) -> bool:
     """Keep them; False when that can't be done there. Raises BlobStoreUnavailable."""
-    items = [(part_key(deps, job, custom_id), _encode(part)) for custom_id, part in parts.items()]
+    items = [(text_key(deps, job, custom_id), _encode(text)) for custom_id, text in texts.items()]
     try:
         deps.reports.write_many(items)
     except BlobUnreadable:
@@ -43,12 +43,12 @@ def keep_parts(deps: Deps, job: JobName, parts: Mapping[CustomId, KeptPart]) -> 
     return True
 
 
-def kept_parts(deps: Deps, documents: Iterable[Document]) -> dict[str, KeptPart]:
+def kept_texts(deps: Deps, documents: Iterable[Document]) -> dict[str, KeptText]:
     """What is kept for those of the documents whose report is to be continued, by path; what
     somebody removed or changed is missing. Raises BlobStoreUnavailable."""
-    named = {each: each.part.custom_id for each in documents if each.part is not None}
-    keys = [part_key(deps, document.job, custom_id) for document, custom_id in named.items()]
-    found: dict[str, KeptPart] = {}
+    named = {each: each.unfinished.custom_id for each in documents if each.unfinished is not None}
+    keys = [text_key(deps, document.job, custom_id) for document, custom_id in named.items()]
+    found: dict[str, KeptText] = {}
     for document, data in zip(named, deps.reports.read_many(keys) if keys else (), strict=True):
         if isinstance(data, BlobStoreUnavailable):
             raise data
@@ -69,18 +69,18 @@ def most_continuations(deps: Deps, batch: Batch) -> int:
     return recipe.continuations if recipe.fingerprint == batch.fingerprint else 0
 
 
-def why_not(document: Document, kept: KeptPart | None, fingerprint: str) -> Failure | None:
+def why_not(document: Document, kept: KeptText | None, fingerprint: str) -> Failure | None:
     """Why a document that waits for the rest of its report isn't sent for it."""
-    if document.part is None:
+    if document.unfinished is None:
         return None
     so = (
         "what came so far is no report, and `docmill retry --all` asks for all of it anew"
-        if document.part.suffix is None
+        if document.unfinished.suffix is None
         else "its report stays as it is"
     )
     if kept is None:
         why = f"the text so far was removed from the output, so {so}"
-        return Failure(type="part_missing", message=why)
+        return Failure(type="beginning_missing", message=why)
     if kept.fingerprint != fingerprint:
         why = f"the recipe changed before the rest was asked for, so {so}"
         return Failure(type="recipe_changed", message=why)
@@ -96,7 +96,7 @@ def keep_whole(deps: Deps, batch: Batch, judged: Judged, custom_id: CustomId) ->
             deps.reports.write_many([(_whole_key(deps, batch, custom_id), _encode(whole))])
 
 
-def kept_whole(deps: Deps, batch: Batch, custom_id: CustomId) -> KeptPart | None:
+def kept_whole(deps: Deps, batch: Batch, custom_id: CustomId) -> KeptText | None:
     """The whole of an answer that came in parts. Raises BlobStoreUnavailable."""
     try:
         return _decode(deps.reports.read(_whole_key(deps, batch, custom_id)))
@@ -107,7 +107,7 @@ def kept_whole(deps: Deps, batch: Batch, custom_id: CustomId) -> KeptPart | None
 
 
 def _whole_key(deps: Deps, batch: Batch, custom_id: CustomId) -> str:
-    return deps.output_key(batch.job, f"{PARTS}/{custom_id}-whole.json")
+    return deps.output_key(batch.job, f"{UNFINISHED}/{custom_id}-whole.json")
 
 
 def go_on(
@@ -126,16 +126,16 @@ def go_on(
     bytes.
     """
     due = [each for each in lines if each.document is not None]
-    before = kept_parts(deps, (each.document for each in due if each.document is not None))
-    parts: dict[CustomId, KeptPart] = {}
+    before = kept_texts(deps, (each.document for each in due if each.document is not None))
+    texts: dict[CustomId, KeptText] = {}
     for each in due:
         document = each.document
         if document is None:
             continue
         each.kept = before.get(document.path)
-        if document.part is not None and isinstance(each.outcome, Report):
+        if document.unfinished is not None and isinstance(each.outcome, Report):
             _join(each, each.outcome)
-        if document.part is not None and isinstance(each.outcome, Fail):
+        if document.unfinished is not None and isinstance(each.outcome, Fail):
             _tell_why(deps, batch, each, document, each.outcome.failure)
         outcome = each.outcome
         if (
@@ -144,13 +144,13 @@ def go_on(
             and not is_whole(outcome)
         ):
             custom_id = members[each.place].custom_id
-            each.part = _part(document, custom_id, batch.answer_form)
-            parts[custom_id] = _kept(batch, each, outcome, leader_of(each.place, members))
-    can_go_on = not parts or keep_parts(deps, batch.job, parts)
+            each.unfinished = _unfinished(document, custom_id, batch.answer_form)
+            texts[custom_id] = _kept(batch, each, outcome, leader_of(each.place, members))
+    can_go_on = not texts or keep_texts(deps, batch.job, texts)
     for each in due:
         if not can_go_on:
-            each.part = None
-        each.is_continued = each.part is not None
+            each.unfinished = None
+        each.is_continued = each.unfinished is not None
 
 
 def was_continued(
@@ -162,11 +162,11 @@ def was_continued(
         return False
     if outcome.stop_reason != StopReason.MAX_TOKENS:
         return False
-    return deps.reports.exists(part_key(deps, document.job, custom_id))
+    return deps.reports.exists(text_key(deps, document.job, custom_id))
 
 
 def _goes_on(document: Document, outcome: Report, most: int) -> bool:
-    made = 0 if document.part is None else document.part.count
+    made = 0 if document.unfinished is None else document.unfinished.count
     stopped = outcome.stop_reason == StopReason.MAX_TOKENS
     return stopped and made < most and document.newer is None
 
@@ -186,7 +186,7 @@ def _without_its_beginning(judged: Judged, outcome: Report) -> Fail:
     why = "the text so far was removed from the output, and the rest alone is no report"
     return Fail(
         failure=Failure(
-            type="part_missing", message=why, custom_id=CustomId(judged.line.custom_id)
+            type="beginning_missing", message=why, custom_id=CustomId(judged.line.custom_id)
         ),
         model=outcome.model,
         usage=outcome.usage,
@@ -198,10 +198,10 @@ def _tell_why(
     deps: Deps, batch: Batch, judged: Judged, document: Document, failure: Failure
 ) -> None:
     """Say in the report that is there why it stays without the rest."""
-    kept, part = judged.kept, document.part
-    if kept is None or part is None or part.suffix is None:
+    kept, unfinished = judged.kept, document.unfinished
+    if kept is None or unfinished is None or unfinished.suffix is None:
         return
-    output = next(each for each in Output if each.suffix == part.suffix)
+    output = next(each for each in Output if each.suffix == unfinished.suffix)
     known = kept.cost is not None and judged.cost is not None
     report = render_report(
         Report(
@@ -217,33 +217,33 @@ def _tell_why(
         batch=replace(batch, provider_id=kept.provider_id),
         correlation_id=document.correlation_id,
         cost=kept.cost + judged.cost if known else None,  # type: ignore[operator]
-        more=_more_of(kept, part, failure),
+        more=_more_of(kept, unfinished, failure),
         losses=document.losses,
     )
     with suppress(BlobUnreadable):  # it stays as it is
-        deps.reports.write_many([(report_key(deps, document, part.suffix), report)])
+        deps.reports.write_many([(report_key(deps, document, unfinished.suffix), report)])
 
 
-def _more_of(kept: KeptPart, part: Part, failure: Failure) -> dict[str, object]:
+def _more_of(kept: KeptText, unfinished: Unfinished, failure: Failure) -> dict[str, object]:
     more: dict[str, object] = {}
     if kept.same_request_as is not None:
         more["same_request_as"] = kept.same_request_as
-    if part.count > 1:
-        more["continued"] = part.count - 1
+    if unfinished.count > 1:
+        more["continued"] = unfinished.count - 1
     return {**more, "not_continued": f"{failure.type}: {failure.message}"}
 
 
-def _part(document: Document, custom_id: CustomId, form: AnswerForm) -> Part:
-    return Part(
+def _unfinished(document: Document, custom_id: CustomId, form: AnswerForm) -> Unfinished:
+    return Unfinished(
         custom_id=custom_id,
         digest=document.claimed_digest or "",
-        count=1 if document.part is None else document.part.count + 1,
+        count=1 if document.unfinished is None else document.unfinished.count + 1,
         suffix=None if form.fields else form.suffix,
     )
 
 
-def _kept(batch: Batch, judged: Judged, outcome: Report, leader: str | None) -> KeptPart:
-    return KeptPart(
+def _kept(batch: Batch, judged: Judged, outcome: Report, leader: str | None) -> KeptText:
+    return KeptText(
         custom_id=CustomId(judged.line.custom_id),
         text=outcome.text,
         model=outcome.model,

@@ -256,7 +256,9 @@ def forget_unsent(deps: Deps, job: JobName, *, since: datetime) -> None:
     for group in list(deps.store.groups(job)):
         for part in slices(deps.store.waiting(job, group.name)):
             unsent = [
-                d for d in part if d.reported_digest is None and not d.part and d.since >= since
+                d
+                for d in part
+                if d.reported_digest is None and not d.unfinished and d.since >= since
             ]
             deps.store.delete_documents(unsent)
             mark_stale(deps.store, job)

@@ -146,7 +146,7 @@ class Earlier:
         leader = self._deps.store.documents(self._job, [member.path]).get(member.path)
         if leader is None:
             return None
-        if leader.batch == batch_id or leader.part is not None:
+        if leader.batch == batch_id or leader.unfinished is not None:
             return PENDING
         return self._read(member, leader, digest)
 

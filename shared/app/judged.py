@@ -9,8 +9,8 @@ from shared.domain.batch import Member
 from shared.domain.catalog import Usage
 from shared.domain.document import Document
 from shared.domain.outcome import Outcome, Report, ResultLine
-from shared.domain.part import KeptPart, Part
 from shared.domain.report import text_digest
+from shared.domain.unfinished import KeptText, Unfinished
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Judged:
     """A line with what it means for a place. `document` is to be settled; None when it is already.
 
     `usage` and its costs are what this line is billed, `outcome` and `whole_cost` are of the report
-    in all its parts. `kept` is what there was of it before; `part` what there is now, where the
+    with all that came of it before, which is `kept`; `unfinished` is what there is now, where the
     rest is to be asked for. `is_continued` says so of what is settled already, too.
     """
 
@@ -31,8 +31,8 @@ class Judged:
     cost: Decimal | None
     without_batches: Decimal | None
     whole_cost: Decimal | None
-    kept: KeptPart | None = None
-    part: Part | None = None
+    kept: KeptText | None = None
+    unfinished: Unfinished | None = None
     is_continued: bool = False
 
 
@@ -48,8 +48,8 @@ def more_of(judged: Judged, members: Sequence[Member], form: AnswerForm) -> dict
     leader = leader_of(judged.place, members)
     if leader is not None:
         more["same_request_as"] = leader
-    if judged.document is not None and judged.document.part is not None:
-        more["continued"] = judged.document.part.count
+    if judged.document is not None and judged.document.unfinished is not None:
+        more["continued"] = judged.document.unfinished.count
     if isinstance(judged.outcome, Report) and form.keeps_text:
         more["text_digest"] = text_digest(judged.outcome.text)
     return more

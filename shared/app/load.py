@@ -124,7 +124,9 @@ def _sizes(
 def _says_nothing(document: Document) -> bool:
     content = document.content
     whole = content.source.endswith("/")
-    return content.is_row or whole or document.part is not None or is_converted(plain(document))
+    return (
+        content.is_row or whole or document.unfinished is not None or is_converted(plain(document))
+    )
 
 
 def _of(document: Document, made: Made) -> _Size:

@@ -65,8 +65,8 @@ def remove_former(deps: Deps, document: Document | None, suffix: str) -> None:
     if document is None:
         return
     former = {document.report_suffix} if document.reported_digest is not None else set()
-    if document.part is not None and document.part.suffix is not None:
-        former.add(document.part.suffix)
+    if document.unfinished is not None and document.unfinished.suffix is not None:
+        former.add(document.unfinished.suffix)
     for each in sorted(former - {suffix}):
         key = report_key(deps, document, each)
         if deps.reports.obstacle(key, ours=REPORT_BEGINS[each]) is None:

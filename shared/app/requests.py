@@ -23,9 +23,9 @@ from shared.domain.document import (
 )
 from shared.domain.estimate import BYTES_PER_TOKEN, bound
 from shared.domain.ids import CustomId, custom_id
-from shared.domain.part import continuation
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
+from shared.domain.unfinished import continuation
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -61,11 +61,15 @@ class Requests:
         now = self.deps.clock()
         if isinstance(content, Failure):
             return failed(document, content, now=now)
-        part = document.part if document.part and document.part.digest == content.digest else None
-        if part and (failure := why_not(document, content.part, self.recipe.fingerprint)):
+        unfinished = (
+            document.unfinished
+            if document.unfinished and document.unfinished.digest == content.digest
+            else None
+        )
+        if unfinished and (failure := why_not(document, content.kept, self.recipe.fingerprint)):
             return failed(document, failure, now=now)
         waits = document.status is DocumentStatus.WAITING
-        if waits and part is None and content.digest == document.reported_digest:
+        if waits and unfinished is None and content.digest == document.reported_digest:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
             return report_lost(document, now=now) if lost else unchanged(document)
@@ -77,8 +81,8 @@ class Requests:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         attachments = content.input.attachments
         params = request_params(self.recipe, prompt, attachments)
-        if part and content.part:
-            params = continuation(params, content.part.text)
+        if unfinished and content.kept:
+            params = continuation(params, content.kept.text)
         request = _ENCODE({"custom_id": name, "params": params})
         self.plain = request
         if self._shared is not None:

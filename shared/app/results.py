@@ -50,11 +50,11 @@ from shared.domain.outcome import (
     formed,
     judge,
 )
-from shared.domain.part import Part
 from shared.domain.record import Record
 from shared.domain.report import render_report
 from shared.domain.row import Row
 from shared.domain.totals import Totals
+from shared.domain.unfinished import Unfinished
 from shared.ports.blobs import BlobUnreadable
 
 _FLUSH_LINES = 250
@@ -63,7 +63,7 @@ _TRIED_AGAIN = frozenset({"errored", "expired"})
 _STEPS = {
     Report: "documents_reported",
     Retry: "documents_retried",
-    Part: "documents_continued",
+    Unfinished: "documents_continued",
 }
 
 
@@ -175,7 +175,7 @@ class Reading:
         settle_documents(
             self.deps,
             self.batch,
-            {path: each.part or each.outcome for path, each in due.items()},
+            {path: each.unfinished or each.outcome for path, each in due.items()},
             {path: each.document for path, each in due.items() if each.document is not None},
         )
         for each in judged.values():
@@ -263,7 +263,12 @@ class Reading:
     def _form_answer(self, judged: Judged) -> None:
         """Read the fields of an answer that is all there, in one part or in several."""
         document, outcome, answers = judged.document, judged.outcome, self._answers
-        if document is None or judged.part or answers is None or not isinstance(outcome, Report):
+        if (
+            document is None
+            or judged.unfinished
+            or answers is None
+            or not isinstance(outcome, Report)
+        ):
             return
         custom_id = CustomId(judged.line.custom_id)
         judged.outcome = formed(
@@ -273,7 +278,7 @@ class Reading:
             attempts=document.attempts,
             max_attempts=self.max_attempts,
         )
-        if document.part is not None and isinstance(judged.outcome, Report):
+        if document.unfinished is not None and isinstance(judged.outcome, Report):
             judged.outcome, made = outcome, judged.outcome
             keep_whole(self.deps, self.batch, judged, self.members[judged.place].custom_id)
             judged.outcome = made
@@ -374,7 +379,7 @@ class Reading:
             for path, each in judged.items()
             if isinstance(each.outcome, Report)
             and each.document is not None
-            and (each.part is None or each.part.suffix is not None)
+            and (each.unfinished is None or each.unfinished.suffix is not None)
         }
         job = self.batch.job
         key = {path: self.deps.output_key(job, report_path(path, suffix)) for path in reports}
@@ -407,7 +412,7 @@ class Reading:
         if judged.document is None or not isinstance(judged.outcome, Report):
             raise AssertionError("only reports of documents to be settled are written")
         self._unwritten.add(judged.place)
-        judged.part, judged.is_continued = None, False
+        judged.unfinished, judged.is_continued = None, False
         failure = Failure(
             type=REPORT_NOT_WRITTEN,
             message=message,
@@ -451,7 +456,10 @@ class Reading:
 
 
 def settle_documents(
-    deps: Deps, batch: Batch, outcomes: Mapping[str, Outcome | Part], known: dict[str, Document]
+    deps: Deps,
+    batch: Batch,
+    outcomes: Mapping[str, Outcome | Unfinished],
+    known: dict[str, Document],
 ) -> None:
     """Compare-and-set each document that the batch holds to its end, as `known` shows it.
 
@@ -483,10 +491,12 @@ class _Ending(NamedTuple):
     rows_in: BatchId | None
 
 
-def _settled(deps: Deps, document: Document, ending: _Ending, outcome: Outcome | Part) -> Document:
+def _settled(
+    deps: Deps, document: Document, ending: _Ending, outcome: Outcome | Unfinished
+) -> Document:
     now = deps.clock()
     match outcome:
-        case Part():
+        case Unfinished():
             return continued(document, outcome, now=now)
         case Report():
             return reported(document, now=now, **ending._asdict())
@@ -494,7 +504,7 @@ def _settled(deps: Deps, document: Document, ending: _Ending, outcome: Outcome |
             return released(document, now=now, attempts=attempts)
         case Fail(failure=failure):
             deps.emit(
-                "document_failed" if document.part is None else "continuation_failed",
+                "document_failed" if document.unfinished is None else "continuation_failed",
                 document=document.path,
                 correlation_id=document.correlation_id,
                 type=failure.type,

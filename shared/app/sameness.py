@@ -41,7 +41,7 @@ class Sameness:
         leader = self._leaders.of(self._asked)
         if leader is not None:
             return Member(path=document.path, custom_id=name, twin=leader)
-        if document.part is not None or not self._copies:
+        if document.unfinished is not None or not self._copies:
             return None
         found = self._earlier.of(self._asked, document, digest)
         if isinstance(found, Answer):

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correlation_id
 from shared.domain.names import REPORT_SUFFIX
-from shared.domain.part import Part
 from shared.domain.record import Record
+from shared.domain.unfinished import Unfinished
 
 
 class DocumentStatus(StrEnum):
@@ -158,7 +158,7 @@ class Document(Record, frozen=True, kw_only=True):
     `path` is its identity within the job and names its report. `since` is when this version
     began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
     is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
-    whose rows have its fields. `part` is of an answer that was cut short, and is to be continued.
+    whose rows have its fields. `unfinished` is of an answer that was cut short, and is to go on.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -176,7 +176,7 @@ class Document(Record, frozen=True, kw_only=True):
     report_suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
     failure: Failure | None = None
-    part: Part | None = None
+    unfinished: Unfinished | None = None
     losses: tuple[str, ...] = ()
     rev: int = 0
 
@@ -233,7 +233,7 @@ def _taken_up(document: Document, sighting: Sighting, *, now: datetime) -> Docum
         since=now,
         attempts=0,
         failure=sighting.failure,
-        part=None,
+        unfinished=None,
     )
 
 
@@ -256,14 +256,14 @@ def claimed(
 ) -> Document:
     """In the batch from now on. `digest` is of the content that was read for the request, `losses`
     what could not be taken into it."""
-    goes_on = document.part is not None and document.part.digest == digest
+    goes_on = document.unfinished is not None and document.unfinished.digest == digest
     return replace(
         document,
         status=_after(document, DocumentEvent.CLAIMED),
         batch=batch,
         claimed_digest=digest,
         losses=losses,
-        part=document.part if goes_on else None,
+        unfinished=document.unfinished if goes_on else None,
     )
 
 
@@ -289,20 +289,20 @@ def reported(
         report_suffix=suffix,
         rows_in=rows_in,
         failure=None,
-        part=None,
+        unfinished=None,
     )
     return _take_up_newer(after, now=now)
 
 
-def continued(document: Document, part: Part, *, now: datetime) -> Document:
+def continued(document: Document, unfinished: Unfinished, *, now: datetime) -> Document:
     """Its report is written as far as it goes, where that can be, and waits for the rest, unless a
     newer version does."""
-    if document.newer is not None and part.suffix is not None:
-        return reported(document, now=now, suffix=part.suffix)
-    return replace(released(document, now=now, attempts=0), part=part)
+    if document.newer is not None and unfinished.suffix is not None:
+        return reported(document, now=now, suffix=unfinished.suffix)
+    return replace(released(document, now=now, attempts=0), unfinished=unfinished)
 
 
-def _cut_short(document: Document, part: Part, *, now: datetime) -> Document:
+def _cut_short(document: Document, unfinished: Unfinished, *, now: datetime) -> Document:
     """Its report stays as it is, without the rest: an answer that was paid for is no failure."""
     waits = document.status is DocumentStatus.WAITING
     event = DocumentEvent.UNCHANGED if waits else DocumentEvent.SUCCEEDED
@@ -311,12 +311,12 @@ def _cut_short(document: Document, part: Part, *, now: datetime) -> Document:
         status=_after(document, event),
         batch=None,
         claimed_digest=None,
-        reported_digest=part.digest,
-        report_suffix=part.suffix or document.report_suffix,
+        reported_digest=unfinished.digest,
+        report_suffix=unfinished.suffix or document.report_suffix,
         rows_in=None,
         attempts=0,
         failure=None,
-        part=None,
+        unfinished=None,
     )
     return _take_up_newer(after, now=now)
 
@@ -325,8 +325,8 @@ def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
     """It ends without a report, unless a newer version waits; or with one that is there already
     and only lacks the rest."""
     kept = failure.type == REPORT_NOT_WRITTEN
-    if document.part is not None and document.part.suffix is not None and not kept:
-        return _cut_short(document, document.part, now=now)
+    if document.unfinished is not None and document.unfinished.suffix is not None and not kept:
+        return _cut_short(document, document.unfinished, now=now)
     after = replace(
         document,
         status=_after(document, DocumentEvent.FAILED),
@@ -334,7 +334,7 @@ def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
         claimed_digest=document.claimed_digest if kept else None,
         attempts=failure.attempts,
         failure=failure,
-        part=None,
+        unfinished=None,
     )
     return _take_up_newer(after, now=now)
 
@@ -382,12 +382,12 @@ def source_gone(document: Document) -> Document | None:
     What its report was made from stays known, so that the same content isn't paid for again when
     it comes back.
     """
-    if document.part is not None and document.part.suffix is not None:
-        document = _cut_short(document, document.part, now=document.since)
+    if document.unfinished is not None and document.unfinished.suffix is not None:
+        document = _cut_short(document, document.unfinished, now=document.since)
     elif document.reported_digest is None:
         return None
     else:
-        document = replace(unchanged(document), part=None)
+        document = replace(unchanged(document), unfinished=None)
     return replace(document, content=replace(document.content, etag=""), newer=None)
 
 

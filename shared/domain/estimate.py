@@ -11,9 +11,9 @@ from decimal import Decimal
 
 from shared.domain.catalog import Catalog, Usage
 from shared.domain.group import Load
-from shared.domain.part import GO_ON
 from shared.domain.recipe import Recipe
 from shared.domain.system_prompt import ATTACHED_NOTE
+from shared.domain.unfinished import GO_ON
 
 BYTES_PER_TOKEN = 3
 """Cautious: English prose has about four, code and other languages fewer (heuristic)."""

@@ -180,7 +180,7 @@ def test_a_newer_version_drops_what_there_was(home: Home) -> None:
     assert only(home, REPORTED)
     assert "continued" not in head_of(home)
     assert head_of(home)["truncated"] == "false"
-    assert home.documents()["d0.md"].part is None
+    assert home.documents()["d0.md"].unfinished is None
 
 
 def test_a_newer_version_that_comes_while_the_answer_is_made_is_served_next(home: Home) -> None:
@@ -194,7 +194,7 @@ def test_a_newer_version_that_comes_while_the_answer_is_made_is_served_next(home
     asyncio.run(poll(home.deps))
     asyncio.run(home.collect_all())
     document = home.documents()["d0.md"]
-    assert (document.status, document.part) == (WAITING, None)
+    assert (document.status, document.unfinished) == (WAITING, None)
     assert document.reported_digest is not None
     home.simulator.faults.truncate_rate = 0.0
     run(home)
@@ -219,7 +219,7 @@ def test_whatever_comes_in_between_the_report_that_was_paid_for_is_there(
         case "another recipe":
             use(home, "continue: 2", wording="Assess this.")
         case "text removed":
-            for kept in (home.root / "output" / ".docmill" / "parts").iterdir():
+            for kept in (home.root / "output" / ".docmill" / "unfinished").iterdir():
                 kept.unlink()
     run(home)
     assert only(home, REPORTED)

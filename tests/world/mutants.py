@@ -24,9 +24,9 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import Document, DocumentStatus, Sighting
 from shared.domain.group import Group
 from shared.domain.job import Job
-from shared.domain.part import Part
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
+from shared.domain.unfinished import Unfinished
 from tests.world import world as worlds
 
 if TYPE_CHECKING:
@@ -217,12 +217,12 @@ def the_rest_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(continuing, "join", lambda _text, more: more)
 
 
-def forgotten_parts(patch: pytest.MonkeyPatch) -> None:
+def forgotten_beginnings(patch: pytest.MonkeyPatch) -> None:
     """A document that is to go on is let go without remembering that."""
     real = documents.continued
 
-    def continued(document: Document, part: Part, *, now: datetime) -> Document:
-        return replace(real(document, part, now=now), part=None)
+    def continued(document: Document, unfinished: Unfinished, *, now: datetime) -> Document:
+        return replace(real(document, unfinished, now=now), unfinished=None)
 
     patch.setattr(results, "continued", continued)
 
@@ -246,7 +246,7 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     twins_by_length,
     continued_from_the_start,
     the_rest_alone,
-    forgotten_parts,
+    forgotten_beginnings,
 )
 
 

@@ -119,7 +119,7 @@ class Rules:
         """Batches before the one that holds it, of which its report may be as well."""
         members = self.mirror.members[held.batch] if held.batch else ()
         names = [m.answered_by for m in members if m.path == held.path]
-        names.append(held.part.custom_id if held.part else None)
+        names.append(held.unfinished.custom_id if held.unfinished else None)
         return {found[1] for name in names if name and (found := place_of(name))}
 
     def accepted(self, taken: list[Accepted]) -> None:

@@ -24,7 +24,7 @@ _MOST_OVERLAP: Final = 4_000
 rules of a table and closing brackets are."""
 
 
-class Part(Record, frozen=True, kw_only=True):
+class Unfinished(Record, frozen=True, kw_only=True):
     """What a document remembers of it: the request that was answered last, by which its text is
     kept; the digest of the content it was made from; how many answers it has come from; what the
     name of its report ends in, None where there is none before it is whole."""
@@ -35,7 +35,7 @@ class Part(Record, frozen=True, kw_only=True):
     suffix: str | None = REPORT_SUFFIX
 
 
-class KeptPart(Record, frozen=True, kw_only=True):
+class KeptText(Record, frozen=True, kw_only=True):
     """The text so far, and what it cost. `custom_id` is the request that was answered last, `cost`
     None where a price isn't known. It can only be continued by the recipe of this `fingerprint`."""
 

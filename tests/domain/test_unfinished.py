@@ -1,6 +1,6 @@
 import pytest
 
-from shared.domain.part import GO_ON, continuation, join
+from shared.domain.unfinished import GO_ON, continuation, join
 
 _SENTENCE = "The supplier may terminate with ninety days' notice. "
 
