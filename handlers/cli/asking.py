@@ -39,6 +39,7 @@ def agreed_on(
         recipe=work.recipe.name,
         model=work.recipe.model,
         documents=guess.documents,
+        requests=guess.requests,
         input_tokens=guess.input_tokens,
         report_tokens=guess.report_tokens,
         max_tokens=work.recipe.max_tokens,

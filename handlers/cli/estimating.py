@@ -226,6 +226,7 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
                 "recipe": recipe.name,
                 "model": recipe.model,
                 "documents": load.documents,
+                "requests": seen.found.requests.total(),
                 "bytes": load.bytes,
                 "counted": tokens.counted if tokens else 0,
                 "not_counted": seen.tokens.why_not or None,

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 
 from handlers.cli.in_flight import in_flight
-from shared.domain.document import DocumentStatus
 from shared.domain.report import plain
-from shared.domain.summary import Summary
+from shared.domain.summary import SHOWN, Summary
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -54,7 +53,7 @@ def numbers(summary: Summary) -> dict[str, object]:
     """Where the job stands. The cost is null where no price is known, as it isn't nothing."""
     totals, flight = summary.totals, in_flight(summary)
     return {
-        **{status.value: summary.documents[status] for status in DocumentStatus},
+        **{status.value: summary.documents[status] for status in SHOWN},
         "total": summary.total,
         "batches_in_progress": flight.batches,
         "requests_processing": flight.processing,

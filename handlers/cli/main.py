@@ -281,6 +281,51 @@ def estimate(  # noqa: PLR0917 - click passes them by name
 
 
 @cli.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--recipe", required=True, metavar="NAME|FILE", help="What to make of the reports.")
+@_MODEL
+@click.option("--whole", is_flag=True, help="One digest of all reports, not one for each folder.")
+@_POLL_INTERVAL
+@click.option("--max-cost", metavar="USD|none", help="What the digests may cost, ever.")
+@_NO_WAIT
+@_SIMULATE
+@_YES
+@_ASK_ABOVE
+@_JSON
+def digest(  # noqa: PLR0917 - click passes them by name
+    out: Path,
+    recipe: str,
+    model: str | None,
+    whole: bool,
+    poll_interval: float,
+    max_cost: str | None,
+    no_wait: bool,
+    simulate: bool,
+    yes: bool,
+    ask_above: Decimal | None,
+    as_json: bool,
+) -> int:
+    """Make a digest of the reports in OUT, one for each folder: FOLDER/_digest.md.
+
+    Run the same command again to resume; what is the same is not paid for again.
+    """
+    from handlers.cli.digest import digest as make  # noqa: PLC0415 - for this command
+
+    return make(
+        out,
+        recipe=recipe,
+        model=model,
+        whole=whole,
+        poll_interval=poll_interval,
+        max_cost=max_cost,
+        wait=not no_wait,
+        simulate=simulate,
+        given=consent(yes=yes, ask_above=ask_above),
+        as_json=as_json,
+    )
+
+
+@cli.command()
 @_OUT
 @_STACK
 @_JOB

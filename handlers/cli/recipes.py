@@ -22,7 +22,7 @@ from shared.app.sightings import sightings_of
 from shared.domain.answer_form import Output
 from shared.domain.caching import FEW
 from shared.domain.columns import column
-from shared.domain.document import Document, Sighting, sighted
+from shared.domain.document import Document, DocumentStatus, Sighting, sighted
 from shared.domain.estimate import bound
 from shared.domain.ids import custom_id
 from shared.domain.manifest import manifest_kind
@@ -159,7 +159,11 @@ def _request(recipe: Recipe, path: Path) -> Made:
             raise _unusable(shown, document)
         _, content = next(read_contents(deps, [document], recipe))
         name = custom_id(document.path, 0, deps.new_batch_id())
-        made = Requests(deps, recipe).make(document, content, name)
+        requests = Requests(deps, recipe)
+        made = requests.make(document, content, name)
+        if isinstance(made, Document) and made.status is DocumentStatus.IN_PARTS and made.parts:
+            parts = deps.store.documents(JOB, made.parts.paths(made.path, 0))
+            made = requests.make(parts[min(parts)], content, name)  # the first says of how many
         if isinstance(made, Document):
             raise _unusable(shown, made)
     return made

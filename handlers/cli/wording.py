@@ -22,6 +22,8 @@ SENTENCES = {
     "cancel_asked": "{batches:batch} asked to stop; what is finished is collected",
     "declined": "nothing was submitted",
     "sampled": "a sample of {documents:document}, of {of:}",
+    "document_split": "{document} is too long for one request: {missing:} of {parts:part} are "
+    "asked about, and the answers then merged",
     "documents_held": "{documents:document} {message}",
     "reports_of_another_recipe": "{reports:report} made by another recipe or model: kept as it is; "
     "for new ones use another --out",
@@ -164,6 +166,7 @@ def priced(
     """
     text = (
         f"recipe {recipe.name}, {recipe.model}: {counted(guess.documents, 'document')}, "
+        f"{_in_parts(guess)}"
         f"about {counted(guess.input_tokens, 'token')} in; "
     )
     if guess.likely is None or guess.at_most is None:
@@ -189,6 +192,12 @@ def priced(
         if guess.at_most is not None and guess.at_most > recipe.max_cost:
             text += ", so it may go in parts, each after the one before turned out cheaper"
     return text + (" (at the API's price; simulated, so nothing)" if simulated else "")
+
+
+def _in_parts(guess: Estimate) -> str:
+    if guess.requests <= guess.documents:
+        return ""
+    return f"in {counted(guess.requests, 'request')} as some are too long for one, "
 
 
 def agreed(found: Agreement) -> str:

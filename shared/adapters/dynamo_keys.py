@@ -37,6 +37,7 @@ from shared.domain.document import Document, DocumentStatus
 from shared.domain.group import Group
 from shared.domain.ids import BatchId, JobName, ProviderId
 from shared.domain.job import Job
+from shared.domain.parts import PART_PREFIX
 from shared.domain.pause import Pause
 
 Item = dict[str, dict[str, Any]]
@@ -152,6 +153,12 @@ def document_item(document: Document) -> Item:
     if document.status is DocumentStatus.FAILED:
         return item | _indexed(failed(document.job), _joined(document.path))
     return item
+
+
+def is_of_part(item: Item) -> bool:
+    """Whether a document's item is that of a part."""
+    sk: str = item["sk"]["S"]
+    return sk.startswith(DOC + _joined(PART_PREFIX))
 
 
 def group_item(group: Group) -> Item:

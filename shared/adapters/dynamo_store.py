@@ -23,6 +23,7 @@ from shared.domain.document import Document, DocumentStatus
 from shared.domain.group import Group, Load
 from shared.domain.ids import BatchId, JobName, ProviderId
 from shared.domain.job import Job
+from shared.domain.parts import is_part
 from shared.domain.pause import Pause
 from shared.ports.store import StaleWrite, StoreUnavailable, StoreUnusable
 
@@ -81,16 +82,18 @@ class DynamoStore:
         return Load(documents=documents, bytes=size)
 
     def failed(self, job: JobName) -> Iterator[Document]:
-        return self._queried(Document, keys.failed(job), index=_GSI1)
+        return _documents(self._queried(Document, keys.failed(job), index=_GSI1))
 
     def all_documents(self, job: JobName) -> Iterator[Document]:
-        return self._queried(Document, keys.of_job(job), prefix=keys.DOC)
+        return _documents(self._queried(Document, keys.of_job(job), prefix=keys.DOC))
 
     def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
         counts: dict[str, Counter[DocumentStatus]] = {}
-        fields = ("status", "group")
+        fields = ("sk", "status", "group")
         for page in self._table.query(keys.of_job(job), prefix=keys.DOC, fields=fields):
             for item in page:
+                if keys.is_of_part(item):
+                    continue
                 group = counts.setdefault(item["group"]["S"], Counter())
                 group[DocumentStatus(item["status"]["S"])] += 1
         return {group: dict(found) for group, found in counts.items()}
@@ -253,3 +256,7 @@ class DynamoStore:
             f"the table {self._table.name} holds something at {place!r} that can't be read"
             f" ({error}): was it written by a newer docmill? Deploy that again"
         )
+
+
+def _documents(found: Iterator[Document]) -> Iterator[Document]:
+    return (document for document in found if not is_part(document.path))

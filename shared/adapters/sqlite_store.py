@@ -16,6 +16,7 @@ from shared.domain.document import Document, DocumentStatus
 from shared.domain.group import Group, Load
 from shared.domain.ids import BatchId, JobName, ProviderId
 from shared.domain.job import Job
+from shared.domain.parts import PART_PREFIX
 from shared.domain.pause import Pause
 from shared.ports.store import StaleWrite
 
@@ -33,6 +34,9 @@ _BATCH = upsert(
 _JOB = upsert("jobs", ("name",), ("stale", "rev", "record"))
 _PAUSE = upsert("pause", ("id",), ("rev", "record"))
 _ONLY = 1
+
+_NO_PART = f"substr(path, 1, 1) <> char({ord(PART_PREFIX)})"
+"""Of the rows of documents, those that aren't parts."""
 
 T = TypeVar("T")
 
@@ -104,8 +108,8 @@ class SqliteStore:
     def failed(self, job: JobName) -> Iterator[Document]:
         return self._paged(
             Document,
-            "SELECT record FROM documents WHERE job = ? AND status = 'failed' AND path >= ?"
-            " ORDER BY path",
+            f"SELECT record FROM documents WHERE job = ? AND status = 'failed' AND {_NO_PART}"  # noqa: S608
+            " AND path >= ? ORDER BY path",
             (job,),
             key=lambda document: (document.path,),
         )
@@ -113,7 +117,8 @@ class SqliteStore:
     def all_documents(self, job: JobName) -> Iterator[Document]:
         return self._paged(
             Document,
-            "SELECT record FROM documents WHERE job = ? AND path >= ? ORDER BY path",
+            f"SELECT record FROM documents WHERE job = ? AND {_NO_PART} AND path >= ?"  # noqa: S608
+            " ORDER BY path",
             (job,),
             key=lambda document: (document.path,),
         )
@@ -121,7 +126,9 @@ class SqliteStore:
     def count(self, job: JobName) -> dict[str, dict[DocumentStatus, int]]:
         counts: dict[str, dict[DocumentStatus, int]] = {}
         for group, status, many in self._file.rows(
-            "SELECT grp, status, count(*) FROM documents WHERE job = ? GROUP BY grp, status", (job,)
+            f"SELECT grp, status, count(*) FROM documents WHERE job = ? AND {_NO_PART}"  # noqa: S608
+            " GROUP BY grp, status",
+            (job,),
         ):
             counts.setdefault(group, {})[DocumentStatus(status)] = many
         return counts

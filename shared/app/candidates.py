@@ -24,7 +24,9 @@ def still(
 
 
 def waiting_of(deps: Deps, job: JobName) -> Iterator[Document]:
-    """What waits in all open groups of the job."""
+    """The documents that wait in all open groups of the job, without parts of others."""
     for group in list(deps.store.groups(job)):
         found = deps.store.waiting(job, group.name)
-        yield from still(deps, job, found, DocumentStatus.WAITING)
+        for document in still(deps, job, found, DocumentStatus.WAITING):
+            if document.part is None:
+                yield document

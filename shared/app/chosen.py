@@ -14,6 +14,7 @@ from shared.domain.batch import Batch, BatchStatus, Member
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.group import Group, Load
 from shared.domain.ids import JobName
+from shared.domain.parts import is_part, whole_of
 from shared.domain.policy import EVER
 from shared.ports.store import Store
 
@@ -39,7 +40,8 @@ def give_up_plans(deps: Deps, job: JobName, paths: Collection[str]) -> None:
 
 
 def _within(members: Iterable[Member], paths: frozenset[str]) -> bool:
-    return all(each.path in paths for each in members)
+    wholes = (whole_of(each.path) if is_part(each.path) else each.path for each in members)
+    return all(whole in paths for whole in wholes)
 
 
 class _Only:
@@ -93,3 +95,12 @@ class _Only:
             for document in self._store.documents(job, part).values():
                 if document.status is DocumentStatus.WAITING:
                     yield document
+                if document.parts is not None and document.parts.counts:
+                    yield from self._waiting_parts(document)
+
+    def _waiting_parts(self, document: Document) -> Iterator[Document]:
+        if document.parts is not None:
+            paths = document.parts.all_paths(document.path)
+            for part in self._store.documents(document.job, paths).values():
+                if part.status is DocumentStatus.WAITING:
+                    yield part

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from shared.app.continuing import most_continuations
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import bring_on
 from shared.app.pauses import declare_pause, lift_pause, pause_if_refused
 from shared.app.results import Reading, settle_documents
 from shared.app.row_parts import RowSpool, write_part
@@ -24,6 +25,7 @@ from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure, released
 from shared.domain.ids import BatchId
 from shared.domain.outcome import Fail, Outcome
+from shared.domain.parts import is_part
 from shared.domain.pause import PauseReason
 from shared.domain.policy import RESULTS_KEPT
 from shared.domain.polling import backoff
@@ -202,8 +204,9 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
     _give_back_excluded(deps, reading)
     write_part(deps, batch, reading.rows)
     twins = len(with_twins(missing, twins_of(reading.batch, reading.members))) - len(missing)
+    parts = sum(is_part(reading.members[place].path) for place in missing)
     totals = reading.totals + Totals(
-        failed=len(missing) + twins, twins=twins, unpriced=len(missing)
+        failed=len(missing) + twins - parts, twins=twins, parts=parts, unpriced=len(missing)
     )
     now = deps.clock()
     batch = deps.store.swap_batch(
@@ -260,3 +263,4 @@ def _fail_slice(deps: Deps, reading: Reading, missing: list[int]) -> None:
         )
     held = deps.store.documents(reading.batch.job, judged)
     settle_documents(deps, reading.batch, judged, held)
+    bring_on(deps, reading.batch.job, judged)

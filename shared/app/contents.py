@@ -1,6 +1,7 @@
 """Reading waiting documents: each is ready to be rendered, or fails with its reason."""
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
@@ -16,7 +17,7 @@ from shared.app.ranges import Ranges
 from shared.app.variants import plain, rendered_as
 from shared.domain.attachment import excess, most_pages
 from shared.domain.bundle import bundle
-from shared.domain.document import SOURCE_CHANGED, Document, Failure, RowPlace
+from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure, RowPlace
 from shared.domain.kinds import kind_of, most_bytes
 from shared.domain.manifest import (
     Columns,
@@ -29,7 +30,9 @@ from shared.domain.manifest import (
     row_text,
 )
 from shared.domain.manifest_row import digest_of
+from shared.domain.parts import MOST_BYTES
 from shared.domain.recipe import Recipe
+from shared.domain.recipe_split import Split
 from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
@@ -73,7 +76,8 @@ Read = Ready | Failure
 def read_contents(
     deps: Deps, documents: Iterable[Document], recipe: Recipe
 ) -> Iterator[tuple[Document, Read]]:
-    """Read each document, in the order given, a bounded amount ahead.
+    """Read each document, in the order given, a bounded amount ahead; for a part, the whole that it
+    is of, which is read once for parts that follow each other.
 
     Raises BlobStoreUnavailable when the place they lie in can't be read at all now.
     """
@@ -88,6 +92,37 @@ def _contents(
 ) -> Iterator[tuple[Document, Read]]:
     model = deps.catalog.find(recipe.model)
     context = model.context_window if model else UNKNOWN_CONTEXT
+    together: deque[list[Document]] = deque()
+    for _, content in _read_wholes(deps, recipe, _wholes(documents, together), context):
+        for document in together.popleft():
+            yield document, content
+
+
+def _wholes(documents: Iterable[Document], together: deque[list[Document]]) -> Iterator[Document]:
+    """What is to be read, once for the parts of a document that follow each other. `together` gets
+    what each is read for."""
+    for _, run in groupby(documents, key=_read_for):
+        first, *others = run
+        together.append([first, *others])
+        part = first.part
+        if part is None:
+            yield first
+        else:
+            content = replace(first.content, size=part.whole_size)
+            yield replace(first, path=part.of, content=content)
+
+
+def _read_for(document: Document) -> tuple[str, Content]:
+    part = document.part
+    if part is None:
+        return document.path, document.content
+    return part.of, replace(document.content, size=part.whole_size)
+
+
+def _read_wholes(
+    deps: Deps, recipe: Recipe, documents: Iterable[Document], context: int
+) -> Iterator[tuple[Document, Read]]:
+    split = recipe.split is Split.AUTO
     inner = _InnerReader(
         deps.documents,
         recipe,
@@ -99,9 +134,9 @@ def _contents(
         for is_file, run in groupby(part, key=inner.leaves):
             read: Iterator[tuple[Document, Read]]
             if is_file:
-                read = _read_files(deps, list(run), context)
+                read = _read_files(deps, list(run), context, split=split)
             else:
-                read = ((each, _checked(inner.read(each), context)) for each in run)
+                read = ((each, _checked(inner.read(each), context, split=split)) for each in run)
             for document, content in read:
                 yield document, _with_kept(content, kept.get(document.path))
 
@@ -124,9 +159,9 @@ def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 
 def _read_files(
-    deps: Deps, documents: list[Document], context: int
+    deps: Deps, documents: list[Document], context: int, *, split: bool
 ) -> Iterator[tuple[Document, Read]]:
-    most_text = _most_text(context)
+    most_text = _most_text(context, split=split)
     fit = [each for each in documents if each.content.size <= _limit(each, most_text)]
     contents = deps.documents.read_many(
         [document.content.source for document in fit],
@@ -134,16 +169,22 @@ def _read_files(
     )
     for document in documents:
         if document.content.size > _limit(document, most_text):
-            yield document, _too_many_bytes(document, context)
+            yield document, _too_many_bytes(document, context, split=split)
             continue
         data = next(contents)
         if isinstance(data, BlobError):
             yield document, _unreadable(data)
         else:
-            yield document, _checked(_file(deps.converter, document, data, context), context)
+            yield (
+                document,
+                _checked(_file(deps.converter, document, data, context), context, split=split),
+            )
 
 
-def _most_text(context: int) -> int:
+def _most_text(context: int, *, split: bool) -> int:
+    """Bytes of a document, at most."""
+    if split:
+        return MOST_BYTES
     return context * _MOST_BYTES_PER_CHAR * LEAST_CHARS_PER_TOKEN
 
 
@@ -153,11 +194,13 @@ def _limit(document: Document, most_text: int) -> int:
     return most_bytes(plain(document)) or most_text
 
 
-def _too_many_bytes(document: Document, context: int) -> Failure:
+def _too_many_bytes(document: Document, context: int, *, split: bool) -> Failure:
     most = most_bytes(plain(document))
     than = (
         f"the {most:,} bytes of a file of its kind that are read"
         if most
+        else f"the {MOST_BYTES:,} bytes of a document that are split"
+        if split
         else f"the model's context of {context:,} tokens can hold"
     )
     message = f"it is {document.content.size:,} bytes, more than {than}; split it"
@@ -190,9 +233,9 @@ def _file(converter: Converter, document: Document, data: bytes, context: int) -
     )
 
 
-def _checked(content: Read, context: int) -> Read:
+def _checked(content: Read, context: int, *, split: bool) -> Read:
     if isinstance(content, Ready):
-        why = too_large(len(content.input.text), context)
+        why = None if split else too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)
         if content.input.attachments and (over := excess(content.input.attachments, context)):
@@ -229,6 +272,7 @@ class _InnerReader:
         self._blobs = blobs
         self._recipe = recipe
         self._context = context
+        self._split = recipe.split is Split.AUTO
         self._file = file
         self._rows = _RowReader(blobs, recipe.truth)
 
@@ -252,7 +296,7 @@ class _InnerReader:
             message = "by the recipe as it is now, what lies there is cut into documents otherwise"
             return Failure(type=SOURCE_CHANGED, message=message, retryable=True)
         if content.size > self._most(document):
-            return _too_many_bytes(document, self._context)
+            return _too_many_bytes(document, self._context, split=self._split)
         try:
             if content.packed is not None:
                 data = self._archives.member(content)
@@ -267,10 +311,10 @@ class _InnerReader:
         """How many bytes are read. What a folder's files come to shows once they are converted."""
         if document.content.source.endswith("/"):
             return MOST_FOLDER_BYTES
-        return _limit(document, _most_text(self._context))
+        return _limit(document, _most_text(self._context, split=self._split))
 
     def _archive(self, document: Document) -> Read:
-        limit = _most_text(self._context)
+        limit = _most_text(self._context, split=self._split)
         text = self._archives.whole(document.content, plain(document), limit)
         if isinstance(text, Failure):
             return text

@@ -166,6 +166,10 @@ def was_continued(
 
 
 def _goes_on(document: Document, outcome: Report, most: int) -> bool:
+    """Whether the rest is to be asked for. Not of an answer about a part, nor of a merge: their
+    requests are made of what lies in the output, so the next one may not be the same."""
+    if document.part is not None or document.merges:
+        return False
     made = 0 if document.unfinished is None else document.unfinished.count
     stopped = outcome.stop_reason == StopReason.MAX_TOKENS
     return stopped and made < most and document.newer is None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import end_parts
 from shared.app.pauses import ending_pause, pause_if_refused
 from shared.app.slices import slices
 from shared.app.submit import abandon
@@ -241,9 +242,8 @@ def _fail_canceled(deps: Deps, job: JobName, documents: Iterable[Document]) -> i
     count = 0
     while waiting:
         mark_stale(deps.store, job)
-        lost = deps.store.swap_documents(
-            [failed(document, failure, now=deps.clock()) for document in waiting]
-        )
+        canceled = [failed(document, failure, now=deps.clock()) for document in waiting]
+        lost = deps.store.swap_documents(end_parts(deps, canceled))
         mark_stale(deps.store, job)
         count += len(waiting) - len(lost)
         known = deps.store.documents(job, lost)

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.app.candidates import waiting_of
 from shared.app.chosen import only
-from shared.app.contents import read_contents
+from shared.app.contents import Ready, read_contents
 from shared.app.deps import Deps
 from shared.app.load import Waiting, waiting
 from shared.app.requests import Requests
@@ -94,10 +94,12 @@ def _requests(
     deps: Deps, job: JobName, recipe: Recipe, documents: list[Document]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The params of each document that is one request, and what its tokens are guessed to be."""
-    requests = Requests(deps, recipe)
+    requests = Requests(deps, recipe, tidy=False)
     batch = deps.new_batch_id()
     nothing = replace(deps, store=only(deps.store, job, ()))
     for document, content in read_contents(deps, documents, recipe):
+        if isinstance(content, Ready) and requests.long.is_too_long(document, content):
+            continue  # several
         made = requests.make(document, content, custom_id(document.path, 0, batch))
         if isinstance(made, Document) or len(made.request) > MOST_BYTES:
             continue

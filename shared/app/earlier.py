@@ -53,6 +53,7 @@ class _Header(msgspec.Struct):
     batch: ProviderId
     stop_reason: str
     truncated: bool
+    parts: int = 0
     continued: int = 0
     not_continued: str = ""
     text_digest: str = ""
@@ -188,7 +189,9 @@ def _answer(path: str, data: bytes) -> Answer | None:
         body = text.decode()
     except (ValueError, IndexError):
         return None
-    if said.document != path or said.not_continued or said.text_digest != text_digest(text):
+    if said.document != path or said.text_digest != text_digest(text):
+        return None
+    if said.parts or said.not_continued:  # it answers no request that another could send
         return None
     return Answer(
         path=path,

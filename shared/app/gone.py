@@ -3,14 +3,15 @@
 Documents in a batch are left alone: their reports come, and are paid for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from shared.app.deps import Deps, NoRecipe
 from shared.app.folders import is_there
 from shared.app.groups import mark_stale
+from shared.app.parts import drop, given_up
 from shared.app.slices import slices
 from shared.app.variants import plain
-from shared.domain.document import Document, DocumentStatus, Sighting, source_gone
+from shared.domain.document import Document, DocumentStatus, Failure, Sighting, source_gone
 from shared.domain.ids import JobName
 from shared.domain.recipe_input import InputShape
 from shared.domain.variants import plain_path
@@ -77,7 +78,8 @@ def forget_misfits(deps: Deps, job: JobName, *, waiting: bool = False) -> None:
     if waiting:
         for group in list(deps.store.groups(job)):
             found = deps.store.waiting(job, group.name)
-            forget(deps, (each for each in found if misfits(each, shape)))
+            wholes = (each for each in found if each.part is None)
+            forget(deps, (each for each in wholes if misfits(each, shape)))
 
 
 def misfits(document: Document, shape: InputShape) -> bool:
@@ -117,14 +119,27 @@ def forget_former(deps: Deps, job: JobName, sightings: Iterable[Sighting]) -> No
 
 def forget(deps: Deps, documents: Iterable[Document]) -> None:
     """Forget these, but for those that have a report: they go back to it."""
-    for part in slices(each for each in documents if each.status in _FREE):
+    for part in slices(_free(deps, documents)):
         after = {document.path: source_gone(document) for document in part}
         mark_stale(deps.store, part[0].job)
+        for each in part:
+            drop(deps, each)
         gone = [each for each in part if after[each.path] is None]
         deps.store.delete_documents(gone)
         deps.follow("documents_forgotten", gone)
         deps.store.swap_documents([each for each in after.values() if each is not None])
         mark_stale(deps.store, part[0].job)
+
+
+def _free(deps: Deps, documents: Iterable[Document]) -> Iterator[Document]:
+    """Those that no batch holds. One in parts fails first: nobody brings it on without them."""
+    failure = Failure(type="not_found", message="it is not in the input any more", retryable=True)
+    for document in documents:
+        if document.status in _FREE:
+            yield document
+        elif document.status is DocumentStatus.IN_PARTS:
+            mark_stale(deps.store, document.job)
+            yield from given_up(deps, [document], failure)
 
 
 def _is_gone(deps: Deps, source: str) -> bool:

@@ -19,7 +19,8 @@ class Judged:
 
     `usage` and its costs are what this line is billed, `outcome` and `whole_cost` are of the report
     with all that came of it before, which is `kept`; `unfinished` is what there is now, where the
-    rest is to be asked for. `is_continued` says so of what is settled already, too.
+    rest is to be asked for. `is_continued` says so of what is settled already, too;
+    `is_merged` that the document has parts, or had.
     """
 
     place: int
@@ -34,6 +35,7 @@ class Judged:
     kept: KeptText | None = None
     unfinished: Unfinished | None = None
     is_continued: bool = False
+    is_merged: bool = False
 
 
 def leader_of(place: int, members: Sequence[Member]) -> str | None:

@@ -6,35 +6,42 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain, groupby
-from typing import NamedTuple
 
 from shared.app.candidates import still
+from shared.app.contents import UNKNOWN_CONTEXT
 from shared.app.deps import Deps
-from shared.app.requests import Made, made_requests
+from shared.app.long_costs import LongCosts, Needed
+from shared.app.parts import wanted
+from shared.app.requests import Requests, needed_requests
 from shared.app.spool import FRAME_BYTES
 from shared.app.variants import plain
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.estimate import BYTES_PER_TOKEN, Estimate, bound_in_all, estimate
+from shared.domain.estimate import Estimate, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
 from shared.domain.kinds import is_converted
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import largest_request
+from shared.domain.text import LEAST_CHARS_PER_TOKEN
 
 
 @dataclass(slots=True, kw_only=True)
 class Waiting:
     """What waits in all open groups of a job.
 
-    `sizes` are the bytes that the request of each has at most; `requests` and `bytes` how many
-    requests each group has, and about how long they are.
+    `sizes` are the bytes that each request has at most, of as many as there may be; `requests` and
+    `bytes` how many each group has likely, and about how long they are. `merged` is how many
+    answers about parts of long documents are merged, in the groups `merging`, in batches of their
+    own.
     """
 
     load: Load = field(default_factory=lambda: Load(documents=0, bytes=0))
     sizes: "array[int]" = field(default_factory=lambda: array("Q"))
     requests: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)
+    merged: int = 0
+    merging: set[str] = field(default_factory=set)
 
     def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
         """What all of it costs at most with this recipe, in US dollars; None without a price."""
@@ -60,6 +67,8 @@ class Waiting:
             catalog,
             at_most=at_most,
             report_tokens=report_tokens,
+            requests=self.requests.total(),
+            merged=self.merged,
             input_tokens=input_tokens,
         )
 
@@ -69,7 +78,7 @@ class Waiting:
         return sum(
             max(-(-self.requests[group] // most_requests), -(-self.bytes[group] // room))
             for group in self.requests
-        )
+        ) + len(self.merging)
 
 
 def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] = ()) -> Waiting:
@@ -78,13 +87,29 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     BlobStoreUnavailable."""
     found = Waiting()
     documents = total = 0
-    for document, size in _sizes(deps, recipe, chain(_waiting(deps, job), also)):
-        documents += 1
-        total += document.content.size if size is None else size.like
-        if size is not None:
-            found.sizes.append(size.most)
-            found.requests[document.group] += 1
-            found.bytes[document.group] += size.bytes + 1
+    begun: set[str] = set()
+    costs = Requests(deps, recipe, tidy=False).long.costs
+    looked = chain(_waiting(deps, job), also)
+    for document, needed in _needed(deps, recipe, looked, costs):
+        part = document.part
+        is_converted_whole = part is None and needed.text is not None and _is_opaque(document)
+        total += (needed.text or 0) if is_converted_whole else document.content.size
+        if part is not None:
+            found.merged += 1
+            if part.of not in begun:
+                begun.add(part.of)
+                found.sizes.extend(costs.merges(part.count))
+                found.requests[document.group] += 1
+                documents += 1
+        else:
+            documents += 1
+            found.merged += max(needed.likely - 1, 0)
+        if needed.sizes:
+            found.sizes.extend(needed.sizes)
+            found.requests[document.group] += needed.likely
+            found.bytes[document.group] += needed.bytes + needed.likely
+        if part is not None or needed.likely > 1:
+            found.merging.add(document.group)
     found.load = Load(documents=documents, bytes=total)
     return found
 
@@ -92,44 +117,38 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
 def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
     for group in list(deps.store.groups(job)):
         found = deps.store.waiting(job, group.name)
-        yield from still(deps, job, found, DocumentStatus.WAITING)
+        yield from wanted(deps, job, still(deps, job, found, DocumentStatus.WAITING))
 
 
-class _Size(NamedTuple):
-    """Of a request: the bytes that it is billed as `most`, those that it has, about, and those of a
-    document of text `like` this one."""
-
-    most: int
-    bytes: int
-    like: int
-
-
-def _sizes(
-    deps: Deps, recipe: Recipe, documents: Iterator[Document]
-) -> Iterator[tuple[Document, _Size | None]]:
-    """The size of each one's request; None where there is none. What has to be converted is: its
-    own bytes say nothing."""
+def _needed(
+    deps: Deps, recipe: Recipe, documents: Iterator[Document], costs: LongCosts
+) -> Iterator[tuple[Document, Needed]]:
+    """The requests of each. What has to be converted is: its own bytes say nothing."""
     largest = largest_request(recipe)
-    for opaque, run in groupby(documents, key=_says_nothing):
-        if opaque or largest is None:
-            for document, made in made_requests(deps, recipe, run):
-                yield document, None if made is None else _of(document, made)
+    model = deps.catalog.find(recipe.model)
+    context = model.context_window if model else UNKNOWN_CONTEXT
+
+    def is_read(document: Document) -> bool:
+        """Whether its size alone doesn't tell."""
+        content = document.content
+        in_parts = document.part is not None or document.parts is not None
+        is_row = content.is_row or content.source.endswith("/") or is_converted(plain(document))
+        is_long = content.size > context * LEAST_CHARS_PER_TOKEN
+        goes_on = document.unfinished is not None
+        return largest is None or in_parts or goes_on or is_row or is_long
+
+    for reads, run in groupby(documents, key=is_read):
+        if reads or largest is None:
+            yield from needed_requests(deps, recipe, run)
         else:
             around = largest(0)
             for document in run:
                 size = document.content.size
-                yield document, _Size(largest(size), around + size, size)
+                most = largest(size)
+                sizes = [most] if most <= context else costs.bound(most - around, around)
+                yield document, Needed(sizes=sizes, likely=1, bytes=around + size)
 
 
-def _says_nothing(document: Document) -> bool:
-    content = document.content
-    whole = content.source.endswith("/")
-    return (
-        content.is_row or whole or document.unfinished is not None or is_converted(plain(document))
-    )
-
-
-def _of(document: Document, made: Made) -> _Size:
-    converted = not document.content.is_row and is_converted(plain(document))
-    like = made.likely_tokens * BYTES_PER_TOKEN if converted else document.content.size
-    return _Size(made.most_tokens, len(made.request), like)
+def _is_opaque(document: Document) -> bool:
+    """Whether its own bytes say nothing of its text."""
+    return not document.content.is_row and is_converted(plain(document))

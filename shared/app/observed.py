@@ -13,6 +13,7 @@ from shared.domain.catalog import Usage
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import CustomId, JobName
 from shared.domain.outcome import MalformedLine, Outcome, Report, Retry, decode, judge
+from shared.domain.parts import is_part, whole_of
 from shared.domain.projection import Observed
 from shared.domain.recipe import Recipe
 from shared.ports.batch_api import ApiError
@@ -42,7 +43,7 @@ async def observe(
     for batch in batches[-_MOST_BATCHES:]:
         members = deps.store.members(batch.id)
         outcomes = await _outcomes(deps, batch, _asked_for(members, ended))
-        for path, outcome in outcomes.items():
+        for (_, path), outcome in outcomes.items():
             before = found.get(path, Observed(size=ended[path].content.size))
             found[path] = _with(before, deps, batch, outcome)
         for each in members:
@@ -62,9 +63,9 @@ def _asked_for(
     """The documents that each request was sent for, and whether that was for another first."""
     found: dict[CustomId, list[tuple[str, bool]]] = {}
     for each in members:
-        if each.path in ended:
+        if (path := _whole(each)) in ended:
             sent = each if each.twin is None else members[each.twin]
-            found.setdefault(sent.custom_id, []).append((each.path, each.twin is not None))
+            found.setdefault(sent.custom_id, []).append((path, each.twin is not None))
     return found
 
 
@@ -77,11 +78,17 @@ def _readable(batch: Batch, recipe: Recipe) -> bool:
     )
 
 
+def _whole(member: Member) -> str:
+    """The document that a request is for: also one about a part of it."""
+    return whole_of(member.path) if is_part(member.path) else member.path
+
+
 async def _outcomes(
     deps: Deps, batch: Batch, mine: Mapping[CustomId, Sequence[tuple[str, bool]]]
-) -> dict[str, Outcome]:
-    """What became of those in the batch that are `mine`; who has another's answer used nothing."""
-    found: dict[str, Outcome] = {}
+) -> dict[tuple[CustomId, str], Outcome]:
+    """What became of those in the batch that are `mine`, for each document: who has another's
+    answer used nothing, and one in parts has several."""
+    found: dict[tuple[CustomId, str], Outcome] = {}
     if batch.provider_id is None or not mine:
         return found
     try:
@@ -91,11 +98,12 @@ async def _outcomes(
                     line = decode(data)
                 except MalformedLine:
                     continue
-                for path, is_twin in mine.get(CustomId(line.custom_id), ()):
+                name = CustomId(line.custom_id)
+                for path, is_twin in mine.get(name, ()):
                     outcome = judge(line, attempts=0, max_attempts=1)
                     if is_twin:
                         outcome = replace(outcome, usage=Usage(), uncounted=False)
-                    found.setdefault(path, outcome)
+                    found.setdefault((name, path), outcome)
     except ApiError:
         return found  # after a month they are gone; then less is known
     return found
@@ -121,7 +129,7 @@ def _with(before: Observed, deps: Deps, batch: Batch, outcome: Outcome) -> Obser
         output_tokens=before.output_tokens + usage.output_tokens,
         input_cost=_sum(before.input_cost, into),
         output_cost=_sum(before.output_cost, out),
-        truncated=isinstance(outcome, Report) and outcome.truncated,
+        truncated=before.truncated or (isinstance(outcome, Report) and outcome.truncated),
     )
 
 

@@ -16,6 +16,7 @@ from shared.app.contents import Read, read_contents
 from shared.app.deps import Deps
 from shared.app.earlier import Known, Pending
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import end_parts, wanted
 from shared.app.requests import Made, Requests
 from shared.app.sameness import Sameness, SavedPlan
 from shared.app.slices import SLICE, in_turns, slices
@@ -28,6 +29,7 @@ from shared.domain.estimate import bound
 from shared.domain.group import Group, Load
 from shared.domain.ids import JobName, custom_id
 from shared.domain.kinds import is_converted
+from shared.domain.purse import Purse
 from shared.domain.recipe import Recipe
 
 NO_REV = 0
@@ -36,6 +38,7 @@ NO_REV = 0
 _UNSENT = {
     DocumentStatus.REPORTED: "documents_unchanged",
     DocumentStatus.WAITING: "documents_released",
+    DocumentStatus.IN_PARTS: "documents_split",
 }
 
 
@@ -119,20 +122,21 @@ async def plan_batch(
     same = Sameness(deps, group.job, recipe, known)
     most, most_bytes = deps.policy.most_requests(recipe.max_tokens), _most_bytes(deps, group.job)
     at_most = bound(recipe, deps.catalog)
-    cost = dearest = Decimal(0)
+    purse = Purse(left)
     full: Full | None = None
-    settled: list[Document] = []
+    early = _Early(deps)
     found = deps.store.waiting(group.job, group.name)
     waiting = still(deps, group.job, found, DocumentStatus.WAITING)
+    waiting = wanted(deps, group.job, waiting, tidy=True)
     read = _in_time(deps, read_contents(deps, waiting, recipe))
     async for document, content in in_turns(read, slow=_is_slow):
         name = custom_id(document.path, len(plan.members), batch_id)
+        if left is not None and not purse.splits(requests.costs(document, content, at_most)):
+            full = FULL
+            continue
         made = requests.make(document, content, name)
         if isinstance(made, Document):
-            settled.append(made)
-            if len(settled) >= SLICE:
-                _settle_early(deps, settled)
-                settled = []
+            early.add(made)
             continue
         elsewhere = same.of(document, made.digest, name, requests.plain)
         if isinstance(elsewhere, Pending):
@@ -140,25 +144,23 @@ async def plan_batch(
             continue
         if elsewhere is not None:
             plan.add_twin(elsewhere, document.rev, made)
-            if len(plan.members) >= most:
-                break
-            continue
-        if plan.members and spool.size + len(made.request) + 1 > most_bytes:
+        elif plan.members and spool.size + len(made.request) + 1 > most_bytes:
             break
-        may_cost = at_most(made.most_tokens) or Decimal(0)
-        if left is not None and cost + may_cost > left:
+        elif purse.has(may_cost := at_most(made.most_tokens)):
+            purse.take(may_cost)
+            same.sent_at(len(plan.members))
+            plan.add(Member(path=document.path, custom_id=name), document.rev, made)
+        else:
             full = FULL
-            if cost + (at_most(0) or Decimal(0)) > left:
+            if not purse.has(at_most(0)):
                 break
             continue  # one that costs less may still fit
-        cost += may_cost
-        dearest = max(dearest, may_cost)
-        same.sent_at(len(plan.members))
-        plan.add(Member(path=document.path, custom_id=name), document.rev, made)
         if len(plan.members) >= most:
             break
-    _settle_early(deps, settled)
+    early.settle()
     if not plan.members:
+        if requests.long.has_split:  # their parts wait by now
+            return await plan_batch(deps, group, recipe, spool, left=left, known=known)
         return full
     now = deps.clock()
     batch = Batch(
@@ -174,14 +176,31 @@ async def plan_batch(
         size=len(plan.members),
         cached=cached,
         excluded=bytes(plan.excluded) if len(plan.excluded) else b"",
-        cost_at_most=cost,
-        one_at_most=dearest,
+        cost_at_most=purse.cost,
+        one_at_most=purse.dearest,
         form=recipe.form.packed(),
         planned_at=now,
         next_at=now + deps.policy.lease,
     )
     same.save(batch)
     return deps.store.plan(batch, plan.members), plan
+
+
+@dataclass(slots=True)
+class _Early:
+    """Documents that go on without having been sent, written a slice at a time."""
+
+    deps: Deps
+    documents: list[Document] = field(default_factory=list)
+
+    def add(self, document: Document) -> None:
+        self.documents.append(document)
+        if len(self.documents) >= SLICE:
+            self.settle()
+
+    def settle(self) -> None:
+        settled, self.documents = self.documents, []
+        _settle_early(self.deps, settled)
 
 
 def _is_cached(deps: Deps, group: Group, recipe: Recipe) -> bool:
@@ -278,6 +297,9 @@ def _settle_early(deps: Deps, documents: list[Document]) -> None:
     if not documents:
         return
     mark_stale(deps.store, documents[0].job)
+    documents = end_parts(deps, documents)
+    if not documents:
+        return
     waiting = [document for document in documents if document.status is DocumentStatus.WAITING]
     open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
     lost = deps.store.swap_documents(documents)

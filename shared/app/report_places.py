@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale
+from shared.app.parts import drop_merged
 from shared.app.slices import slices
 from shared.domain.document import (
     REPORT_BLOCKED,
@@ -118,6 +119,7 @@ def put_in_place(deps: Deps, job: JobName) -> tuple[int, frozenset[str]]:
             ]
         )
         mark_stale(deps.store, job)
+        drop_merged(deps, job, [each.path for each in done if each.parts is not None])
         for document in done:
             if document.path not in lost:
                 deps.reports.delete(_kept_key(deps, document))

@@ -18,11 +18,14 @@ from shared.app.continuing import go_on, keep_whole, kept_whole, was_continued
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
 from shared.app.judged import Judged, more_of
+from shared.app.merged import answered, as_answer, header_of
+from shared.app.parts import answer_key, bring_on, drop_merged
 from shared.app.report_places import keep, remove_former
 from shared.app.row_parts import RowSpool
+from shared.app.said_too_long import marked_long, split_instead
 from shared.app.twins import twins_of, with_twins
 from shared.domain.answer import Answers
-from shared.domain.answer_form import AnswerForm
+from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
 from shared.domain.catalog import Usage
@@ -50,6 +53,7 @@ from shared.domain.outcome import (
     formed,
     judge,
 )
+from shared.domain.parts import is_part
 from shared.domain.record import Record
 from shared.domain.report import render_report
 from shared.domain.row import Row
@@ -178,6 +182,9 @@ class Reading:
             {path: each.unfinished or each.outcome for path, each in due.items()},
             {path: each.document for path, each in due.items() if each.document is not None},
         )
+        job = self.batch.job
+        bring_on(self.deps, job, judged)
+        drop_merged(self.deps, job, [p for p, each in judged.items() if each.is_merged])
         for each in judged.values():
             self._settled.add(each.place)
             if each.is_continued:
@@ -236,10 +243,12 @@ class Reading:
                 document = None
             else:
                 outcome = judge(line, attempts=document.attempts, max_attempts=self.max_attempts)
+                outcome = split_instead(outcome, document)
                 if isinstance(outcome, Retry) and outcome.hold:
                     self.hold = outcome.hold
             judged[path] = self._priced(place, line, document, outcome)
             judged[path].is_continued = is_continued
+            judged[path].is_merged = path in known and known[path].parts is not None
             if document is None and self._answers is not None and not is_continued:
                 self._join_again(judged[path], known.get(path))
         return judged
@@ -290,6 +299,8 @@ class Reading:
         ended_here = failure is not None and failure.custom_id in names
         tries = 1 if ended_here else self.max_attempts + 1
         outcome = self._judged_alone(line, tries=tries)
+        if document is not None:
+            outcome = split_instead(outcome, document)
         if not isinstance(outcome, Report):
             return outcome
         return self._written_before(place, outcome, failure if ended_here else None)
@@ -365,24 +376,13 @@ class Reading:
         """Write the reports; the answer says why for each that can't lie where it belongs."""
         suffix = self._form.suffix
         reports = {
-            path: render_report(
-                each.outcome,
-                output=self._form.output,
-                document=path,
-                custom_id=CustomId(each.line.custom_id),
-                batch=self.batch,
-                correlation_id=each.document.correlation_id,
-                cost=each.whole_cost,
-                more=more_of(each, self.members, self._form),
-                losses=each.document.losses,
-            )
+            path: self._rendered(each, each.document, each.outcome)
             for path, each in judged.items()
             if isinstance(each.outcome, Report)
             and each.document is not None
             and (each.unfinished is None or each.unfinished.suffix is not None)
         }
-        job = self.batch.job
-        key = {path: self.deps.output_key(job, report_path(path, suffix)) for path in reports}
+        key = {path: self._key(path) for path in reports}
         refused: dict[str, str] = {}
         try:
             self.deps.reports.write_many((key[path], data) for path, data in reports.items())
@@ -393,11 +393,35 @@ class Reading:
                 except BlobUnreadable as error:
                     refused[path] = self._kept(judged[path], data, error.message)
         for path in reports.keys() - refused.keys():
-            remove_former(self.deps, judged[path].document, suffix)
+            if not is_part(path):
+                remove_former(self.deps, judged[path].document, suffix)
         return refused
+
+    def _rendered(self, judged: Judged, document: Document, report: Report) -> bytes:
+        header = header_of(self.deps, self.batch, document, report, cost=judged.whole_cost)
+        part = document.part is not None
+        more = {} if part else more_of(judged, self.members, self._form)
+        return render_report(
+            as_answer(report) if part else header.report,
+            output=Output.MARKDOWN if part else self._form.output,
+            document=document.part.of if document.part else document.path,
+            custom_id=CustomId(judged.line.custom_id),
+            batch=self.batch,
+            correlation_id=document.correlation_id,
+            cost=header.cost,
+            more={**more, **header.more},
+            losses=document.losses,
+        )
+
+    def _key(self, path: str) -> str:
+        if is_part(path):
+            return answer_key(self.deps, self.batch.job, path)
+        return self.deps.output_key(self.batch.job, report_path(path, self._form.suffix))
 
     def _kept(self, judged: Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
+        if is_part(self.members[judged.place].path):
+            return f"{message}; its answer is lost, and is paid for again if it is tried again"
         custom_id = self.members[judged.place].custom_id
         where = keep(self.deps, self.batch.job, custom_id, report, suffix=self._form.suffix)
         if where is None:
@@ -414,7 +438,7 @@ class Reading:
         self._unwritten.add(judged.place)
         judged.unfinished, judged.is_continued = None, False
         failure = Failure(
-            type=REPORT_NOT_WRITTEN,
+            type="part_not_written" if judged.document.part else REPORT_NOT_WRITTEN,
             message=message,
             retryable=True,
             attempts=judged.document.attempts + 1,
@@ -428,18 +452,20 @@ class Reading:
     def _keep_row(self, judged: Judged) -> None:
         outcome = judged.outcome
         report = outcome.unwritten if isinstance(outcome, Fail) else outcome
-        if isinstance(report, Report) and report.fields is not None:
-            document = self.members[judged.place].path
+        document = self.members[judged.place].path
+        if isinstance(report, Report) and report.fields is not None and not is_part(document):
             row = Row.of(report, document=document, batch=self.batch, cost=judged.whole_cost)
             self.rows.add(row)
 
     def _count(self, judged: Judged) -> None:
         outcome, usage = judged.outcome, judged.usage
-        ended = isinstance(outcome, Report) and not judged.is_continued
+        part = is_part(self.members[judged.place].path)
+        ended = isinstance(outcome, Report) and not judged.is_continued and not part
         self.totals += Totals(
             reported=ended,
             truncated=ended and isinstance(outcome, Report) and outcome.truncated,
-            failed=isinstance(outcome, Fail),
+            failed=isinstance(outcome, Fail) and not part,
+            parts=part and not isinstance(outcome, Retry),
             retried=isinstance(outcome, Retry),
             continued=judged.is_continued,
             twins=judged.is_twin,
@@ -470,7 +496,7 @@ def settle_documents(
     ending = _Ending(suffix=form.suffix, rows_in=batch.id if form.fields else None)
     while todo:
         held = [d for path, d in known.items() if path in todo and d.batch == batch.id]
-        settled = [_settled(deps, document, ending, outcomes[document.path]) for document in held]
+        settled = [_settled(deps, batch, each, ending, outcomes[each.path]) for each in held]
         waiting = [d for d in settled if d.status is DocumentStatus.WAITING]
         open_groups_of(deps.store, waiting, now=deps.clock(), ready=True)
         todo = deps.store.swap_documents(settled)
@@ -478,7 +504,9 @@ def settle_documents(
             ended = (
                 document
                 for document in held
-                if document.path not in todo and isinstance(outcomes[document.path], kind)
+                if document.path not in todo
+                and document.part is None
+                and isinstance(outcomes[document.path], kind)
             )
             deps.follow(step, ended, batch=batch.id)
         known = deps.store.documents(batch.job, todo) if todo else {}
@@ -492,24 +520,25 @@ class _Ending(NamedTuple):
 
 
 def _settled(
-    deps: Deps, document: Document, ending: _Ending, outcome: Outcome | Unfinished
+    deps: Deps, batch: Batch, document: Document, ending: _Ending, outcome: Outcome | Unfinished
 ) -> Document:
     now = deps.clock()
     match outcome:
         case Unfinished():
             return continued(document, outcome, now=now)
         case Report():
-            return reported(document, now=now, **ending._asdict())
+            return answered(reported(document, now=now, **ending._asdict()), outcome)
         case Retry(attempts=attempts):
-            return released(document, now=now, attempts=attempts)
+            return released(marked_long(document, outcome, batch), now=now, attempts=attempts)
         case Fail(failure=failure):
-            deps.emit(
-                "document_failed" if document.unfinished is None else "continuation_failed",
-                document=document.path,
-                correlation_id=document.correlation_id,
-                type=failure.type,
-                message=failure.message,
-            )
+            if document.part is None:
+                deps.emit(
+                    "document_failed" if document.unfinished is None else "continuation_failed",
+                    document=document.path,
+                    correlation_id=document.correlation_id,
+                    type=failure.type,
+                    message=failure.message,
+                )
             return failed(document, failure, now=now)
 
 

@@ -11,6 +11,7 @@ from shared.app.candidates import still
 from shared.app.deps import Deps
 from shared.app.earlier import Known
 from shared.app.groups import change_job, mark_stale
+from shared.app.parts import end_parts, wanted
 from shared.app.requests import costs_at_most
 from shared.app.slices import SLICE
 from shared.domain.batch import LIVE, Batch
@@ -107,7 +108,7 @@ class Room:
             raise AssertionError(f"nothing of job {group.job} is held without a limit")
         taken = self._account(group.job).taken
         found = deps.store.waiting(group.job, group.name)
-        waiting = still(deps, group.job, found, DocumentStatus.WAITING)
+        waiting = wanted(deps, group.job, still(deps, group.job, found, DocumentStatus.WAITING))
         documents: list[Document] = []
         held = 0
         message = ""
@@ -130,9 +131,10 @@ class Room:
             return 0
         store, job = self._deps.store, documents[0].job
         mark_stale(store, job)
-        lost = store.swap_documents(documents)
+        ended = end_parts(self._deps, documents)
+        lost = store.swap_documents(ended)
         mark_stale(store, job)
-        written = (document for document in documents if document.path not in lost)
+        written = (document for document in ended if document.path not in lost)
         self._deps.follow("documents_failed", written, type=HELD)
         return len(documents) - len(lost)
 

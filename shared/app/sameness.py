@@ -26,16 +26,17 @@ class Sameness:
         self._asked: bytes | None = None
 
     def of(
-        self, document: Document, digest: str, name: CustomId, request: bytes
+        self, document: Document, digest: str, name: CustomId, request: bytes | None
     ) -> Member | Pending | None:
         """The place of a document whose request needn't be sent, or that its answer is under way
         in another batch; None where it is to be sent.
 
         What asks for the rest of a report only has twins in its own batch: who waits for somebody
         else's report never waits for one that waits itself. So it is with what can't be copied from
-        a report.
+        a report. Without a `request` it is about a part of a document, or merges: that is sent, and
+        no other counts on its answer.
         """
-        self._asked = self._leaders.asked(name, request)
+        self._asked = self._leaders.asked(name, request) if request is not None else None
         if self._asked is None:
             return None
         leader = self._leaders.of(self._asked)
@@ -70,13 +71,15 @@ class SavedPlan:
         self._leaders: dict[int, bytes] = {m.twin: b"" for m in members if m.twin is not None}
 
     def still_holds(
-        self, place: int, member: Member, document: Document, *, digest: str, request: bytes
+        self, place: int, member: Member, document: Document, *, digest: str, request: bytes | None
     ) -> bool:
         """Whether the document belongs at its place with this request. Asked in the order of the
         places, so that a twin meets its leader's, which is sent."""
         held = document.status is DocumentStatus.IN_BATCH
         if held and digest != document.claimed_digest:
             return False
+        if request is None:  # of a part, or a merge: there is no other like it
+            return member.twin is None and member.answered_by is None
         asked = same_request(member.custom_id, request)
         if member.twin is not None:
             return self._leaders[member.twin] == asked

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.groups import mark_stale, open_groups_of
+from shared.app.parts import bring_on
 from shared.app.slices import slices
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.document import Document, DocumentStatus, failed, released
@@ -41,6 +42,7 @@ def settle(deps: Deps, batch: Batch) -> None:
         else:
             put_off_settling(deps, batch)
             return
+        bring_on(deps, batch.job, places)
     deps.store.swap_batch(after(batch, BatchEvent.SETTLED))
     mark_stale(deps.store, batch.job)
     deps.emit("batch_settled", batch=batch.id, status=batch.status, note=batch.note)

@@ -3,6 +3,9 @@
 A document is served one version at a time: a newer version seen while an older one is in a
 batch waits in `newer` until that batch has settled it. So no document is ever in two live
 batches, and no report is overwritten by an older one.
+
+One that is too long for a request is IN_PARTS, which are records of their own, until all of them
+are answered; then it waits again, for the request that merges them.
 """
 
 from datetime import datetime
@@ -12,6 +15,7 @@ from msgspec.structs import replace
 
 from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correlation_id
 from shared.domain.names import REPORT_SUFFIX
+from shared.domain.parts import Answer, Part, Parts
 from shared.domain.record import Record
 from shared.domain.unfinished import Unfinished
 
@@ -19,6 +23,7 @@ from shared.domain.unfinished import Unfinished
 class DocumentStatus(StrEnum):
     WAITING = "waiting"
     IN_BATCH = "in_batch"
+    IN_PARTS = "in_parts"
     REPORTED = "reported"
     FAILED = "failed"
 
@@ -31,6 +36,8 @@ class DocumentEvent(StrEnum):
     RELEASED = "released"
     REQUEUED = "requeued"
     UNCHANGED = "unchanged"
+    SPLIT = "split"
+    ANSWERED = "answered"
 
 
 TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
@@ -38,6 +45,10 @@ TRANSITIONS: dict[tuple[DocumentStatus, DocumentEvent], DocumentStatus] = {
     (DocumentStatus.WAITING, DocumentEvent.CLAIMED): DocumentStatus.IN_BATCH,
     (DocumentStatus.WAITING, DocumentEvent.FAILED): DocumentStatus.FAILED,
     (DocumentStatus.WAITING, DocumentEvent.UNCHANGED): DocumentStatus.REPORTED,
+    (DocumentStatus.WAITING, DocumentEvent.SPLIT): DocumentStatus.IN_PARTS,
+    (DocumentStatus.IN_PARTS, DocumentEvent.CHANGED): DocumentStatus.WAITING,
+    (DocumentStatus.IN_PARTS, DocumentEvent.ANSWERED): DocumentStatus.WAITING,
+    (DocumentStatus.IN_PARTS, DocumentEvent.FAILED): DocumentStatus.FAILED,
     (DocumentStatus.IN_BATCH, DocumentEvent.SUCCEEDED): DocumentStatus.REPORTED,
     (DocumentStatus.IN_BATCH, DocumentEvent.FAILED): DocumentStatus.FAILED,
     (DocumentStatus.IN_BATCH, DocumentEvent.RELEASED): DocumentStatus.WAITING,
@@ -158,8 +169,9 @@ class Document(Record, frozen=True, kw_only=True):
     `path` is its identity within the job and names its report. `since` is when this version
     began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
     is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
-    whose rows have its fields. `unfinished` is of an answer that was cut short, and is to go on.
-    `rev` is the store's: the revision read, 0 when never stored.
+    whose rows have its fields. `parts` says how it was split, `part` which part of a document this
+    record stands for, and `answer` what its answer used. `unfinished` is of an answer that was cut
+    short, and is to go on. `rev` is the store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -176,6 +188,9 @@ class Document(Record, frozen=True, kw_only=True):
     report_suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
     failure: Failure | None = None
+    parts: Parts | None = None
+    part: Part | None = None
+    answer: Answer | None = None
     unfinished: Unfinished | None = None
     losses: tuple[str, ...] = ()
     rev: int = 0
@@ -188,7 +203,14 @@ class Document(Record, frozen=True, kw_only=True):
     @property
     def correlation_id(self) -> CorrelationId:
         """The id of this version: another try has the same one, another version another."""
-        return correlation_id(self.job, self.path, self.content.etag)
+        path = self.part.of if self.part else self.path
+        return correlation_id(self.job, path, self.content.etag)
+
+    @property
+    def merges(self) -> bool:
+        """Whether what it was claimed for merges the answers about its parts."""
+        parts = self.parts
+        return parts is not None and bool(parts.counts) and parts.digest == self.claimed_digest
 
     @property
     def stands_for_a_row(self) -> bool:
@@ -368,6 +390,18 @@ def requeued(document: Document, *, now: datetime) -> Document:
         reported_digest=None if lost else document.reported_digest,
         failure=None,
     )
+
+
+def split(document: Document, parts: Parts) -> Document:
+    """Its parts wait, or are under way: they are written before. What there is of an answer about
+    other content isn't gone on with."""
+    status = _after(document, DocumentEvent.SPLIT)
+    return replace(document, status=status, parts=parts, unfinished=None)
+
+
+def all_answered(document: Document, *, now: datetime) -> Document:
+    """None of its parts is under way any more: it waits to be merged."""
+    return replace(document, status=_after(document, DocumentEvent.ANSWERED), since=now)
 
 
 def report_lost(document: Document, *, now: datetime) -> Document:

@@ -27,9 +27,11 @@ USUAL_REPORT_TOKENS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """For documents that wait. Amounts are None where the model's price isn't known."""
+    """For documents that wait; `requests` are more where some are too long for one. Amounts are
+    None where the model's price isn't known."""
 
     documents: int
+    requests: int
     input_tokens: int
     report_tokens: int
     likely: Decimal | None
@@ -45,24 +47,29 @@ def estimate(
     at_most: Decimal | None,
     report_tokens: int | None = None,
     input_tokens: int | None = None,
+    requests: int | None = None,
+    merged: int = 0,
 ) -> Estimate:
-    """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each document,
-    `report_tokens` the mean of reports there are, `input_tokens` what was counted."""
-    if input_tokens is None:
-        size = load.bytes + load.documents * prompt_bytes(recipe)
-        input_tokens = size // BYTES_PER_TOKEN
+    """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each request,
+    `report_tokens` the mean of reports there are, `input_tokens` what was counted, `merged` how
+    many answers about parts of long documents are read once more."""
+    count = load.documents if requests is None else requests
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
+    if input_tokens is None:
+        size = load.bytes + count * prompt_bytes(recipe)
+        input_tokens = size // BYTES_PER_TOKEN + merged * each
 
     def likely(*, batch: bool) -> Decimal | None:
-        if not load.documents:
+        if not count:
             return Decimal(0)
-        one = Usage(input_tokens=input_tokens // load.documents, output_tokens=each)
+        one = Usage(input_tokens=input_tokens // count, output_tokens=each)
         price = catalog.cost(model, one, batch=batch, inference_geo=recipe.inference_geo)
-        return None if price is None else price * load.documents
+        return None if price is None else price * count
 
     return Estimate(
         documents=load.documents,
+        requests=count,
         input_tokens=input_tokens,
         report_tokens=each,
         likely=likely(batch=True),

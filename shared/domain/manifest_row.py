@@ -23,7 +23,7 @@ MAX_LINE_CHARS: Final = 120
 
 _DIGEST_CHARS: Final = 32
 _ID: Final = "id"
-_TEXT: Final = "text"
+TEXT: Final = "text"
 
 # The module's own limit of 131,072 characters a field is below many a README. It is a setting of
 # the process; raising it can't hurt another reader.
@@ -142,8 +142,8 @@ def row_text(columns: Columns) -> str:
 
     Short values stand as `name: value`, long ones as blocks below their name, in the row's order.
     """
-    if _TEXT in columns:
-        return _shown(columns[_TEXT])
+    if TEXT in columns:
+        return _shown(columns[TEXT])
     parts: list[str] = []
     for name, value in columns.items():
         if name == _ID:

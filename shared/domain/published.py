@@ -11,7 +11,7 @@ import msgspec
 from shared.domain.catalog import Usage
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
-from shared.domain.summary import Part, Summary
+from shared.domain.summary import SHOWN, Part, Summary
 from shared.domain.totals import Totals
 
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -44,7 +44,7 @@ def read_summary(content: bytes) -> Summary:
 
 def _documents(part: Mapping[str, Any]) -> Counter[DocumentStatus]:
     counts = part["documents"]
-    return Counter({status: counts[status] for status in DocumentStatus if counts[status]})
+    return Counter({status: counts[status] for status in SHOWN if counts[status]})
 
 
 def _totals(part: Mapping[str, Any]) -> Totals:

@@ -21,6 +21,7 @@ from shared.domain.recipe_error import RecipeError
 from shared.domain.recipe_input import INPUT_KEYS, InputShape, input_shape
 from shared.domain.recipe_output import parse_form
 from shared.domain.recipe_requests import REQUEST_KEYS, continuations_of, may_cache
+from shared.domain.recipe_split import Split, split_of
 from shared.domain.system_prompt import with_note
 from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
 from shared.domain.truth import Truth, parse_truth
@@ -50,6 +51,7 @@ KEYS = (
     "description",
     "params",
     *REQUEST_KEYS,
+    "split",
     *INPUT_KEYS,
 )
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
@@ -105,6 +107,7 @@ class Recipe:
     needs_columns: frozenset[str]
     continuations: int = 0
     shared: Shared | None = None
+    split: Split = Split.AUTO
     each: Each | None = None
     truth: Truth | None = None
     shape: InputShape = field(default_factory=InputShape)
@@ -209,6 +212,7 @@ def parse_recipe(
         needs_columns=template.needed_columns - own.values.keys(),
         continuations=continuations_of(head),
         shared=_shared(head, catalog.find(model), source),
+        split=split_of(head),
         each=each,
         truth=truth,
         shape=input_shape(head),

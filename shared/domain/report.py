@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +34,9 @@ truncated: %b
 
 """
 
-_NOTHING: Final[Mapping[str, object]] = {}
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_HEADER_ENDS: Final = b"\n---\n\n"
+"""Values in the header have no line ends, so it stands there first where the header ends."""
 
 _HEADER_BEGINS: Final = b"---\ndocument: "
 _JSON_BEGINS: Final = b'{\n  "docmill": {\n    "document": '
@@ -65,6 +68,7 @@ def render_report(
     losses: Sequence[str] = (),
 ) -> bytes:
     """A report as a file of its output's kind: what docmill knows of it, and what the model said.
+    `more` are further facts.
 
     The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
     but for some characters, which are escaped: no name and no word of the provider's can end it.
@@ -116,6 +120,11 @@ def _header(
     values = [value if type(value) is int else _yaml(value) for value in known.values()]
     more = b"".join(b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in rest.items())
     return _HEADER % (*values, more + b"".join([b"fields:\n", *lines] if lines else []))
+
+
+def report_text(data: bytes) -> str:
+    """The text below the header of what `render_report` made."""
+    return data.partition(_HEADER_ENDS)[2].decode()
 
 
 def _yaml(value: object) -> bytes:

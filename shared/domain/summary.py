@@ -21,6 +21,9 @@ _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 OPEN = (DocumentStatus.WAITING, DocumentStatus.IN_BATCH)
 """Documents without a report or a failure yet."""
 
+SHOWN = tuple(status for status in DocumentStatus if status is not DocumentStatus.IN_PARTS)
+"""What documents are told as: one in parts is on its way in batches, and counted among those."""
+
 Counted = Mapping[str, Mapping[DocumentStatus, int]]
 """How many documents of each group are in each status; what is not named is zero."""
 
@@ -86,7 +89,7 @@ def summarize(
 ) -> Summary:
     """Add up a job."""
     listed = tuple(batches)
-    groups = {group: Part(documents=Counter(n), totals=Totals()) for group, n in documents.items()}
+    groups = {group: Part(documents=_shown(n), totals=Totals()) for group, n in documents.items()}
     spans: list[tuple[datetime, datetime]] = []
     for batch in listed:
         part = groups.get(batch.group) or Part(documents=Counter(), totals=Totals())
@@ -107,6 +110,13 @@ def summarize(
         finished_at=None if is_open else max((end for _, end in spans), default=None),
         elapsed=_covered(spans),
     )
+
+
+def _shown(counts: Mapping[DocumentStatus, int]) -> Counter[DocumentStatus]:
+    shown = Counter(counts)
+    if in_parts := shown.pop(DocumentStatus.IN_PARTS, 0):
+        shown[DocumentStatus.IN_BATCH] += in_parts
+    return shown
 
 
 def _covered(spans: list[tuple[datetime, datetime]]) -> timedelta:
@@ -148,7 +158,7 @@ def _agreement(agreement: Agreement | None) -> dict[str, object]:
 def _documents(counts: Counter[DocumentStatus]) -> dict[str, int]:
     return {
         "total": counts.total(),
-        **{status.value: counts[status] for status in DocumentStatus},
+        **{status.value: counts[status] for status in SHOWN},
     }
 
 
@@ -162,6 +172,7 @@ def _totals(totals: Totals) -> dict[str, object]:
             "retried": totals.retried,
             "continued": totals.continued,
             "twins": totals.twins,
+            "parts": totals.parts,
             "unpriced": totals.unpriced,
         },
         "tokens": {

@@ -16,7 +16,8 @@ class Totals(Record, frozen=True, kw_only=True):
     lost, strange, or without a count of tokens. `retried` requests are waiting again, and so are
     `continued` ones, for the rest of a report that was cut short. `twins` counts the outcomes, of
     any kind, that came of another document's request as theirs would have been the same: nothing
-    was paid for them.
+    was paid for them. `parts` are the requests about a part of a long document that were answered,
+    or failed: no reports, and no failures of their own.
     """
 
     reported: int = 0
@@ -25,6 +26,7 @@ class Totals(Record, frozen=True, kw_only=True):
     retried: int = 0
     continued: int = 0
     twins: int = 0
+    parts: int = 0
     unpriced: int = 0
     usage: Usage = Usage()
     cost: Decimal = Decimal(0)
@@ -39,6 +41,7 @@ class Totals(Record, frozen=True, kw_only=True):
             retried=self.retried + other.retried,
             continued=self.continued + other.continued,
             twins=self.twins + other.twins,
+            parts=self.parts + other.parts,
             unpriced=self.unpriced + other.unpriced,
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
@@ -48,8 +51,8 @@ class Totals(Record, frozen=True, kw_only=True):
 
     @property
     def outcomes(self) -> int:
-        """How many documents' outcomes it is of."""
-        return self.reported + self.failed + self.retried + self.continued
+        """How many outcomes it is of, of documents and of their parts."""
+        return self.reported + self.failed + self.retried + self.continued + self.parts
 
     @property
     def answers(self) -> int:
@@ -59,7 +62,7 @@ class Totals(Record, frozen=True, kw_only=True):
     @property
     def report_tokens(self) -> int | None:
         """How long its answers got in the mean, for each report; None before there is one."""
-        made = max(self.reported - self.twins, 1)
+        made = max(self.reported - self.twins + self.parts, 1)
         return self.usage.output_tokens // made if self.reported else None
 
     @property

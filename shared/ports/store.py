@@ -6,6 +6,9 @@ is one that no earlier record of the name had, so who read a removed record can'
 successor. Indexes (waiting, failed, due, groups, provider ids) follow the rows and may lag
 behind them: they find candidates, and the conditional write is the truth.
 
+Parts of documents (`shared.domain.parts`) are rows like documents'. They are found by their paths
+and among what waits; `failed`, `all_documents` and `count` leave them out.
+
 Adapters: `shared.adapters.sqlite_store` and `shared.adapters.dynamo_store`.
 """
 

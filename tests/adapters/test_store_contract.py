@@ -20,6 +20,7 @@ from shared.domain.document import Content, Document, DocumentStatus, Failure, R
 from shared.domain.group import Group, Load
 from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
 from shared.domain.job import Job
+from shared.domain.parts import Part, part_path
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.totals import Totals
 from shared.ports.store import StaleWrite, Store
@@ -666,3 +667,24 @@ def test_what_one_store_writes_another_reads(opened: Open, store: Store) -> None
     assert other.documents(JOB, ["a.txt"]) == {"a.txt": written}
     assert paths(other.waiting(JOB, "")) == ["a.txt"]
     other.close()
+
+
+def test_parts_are_found_by_path_and_waiting_and_count_as_no_documents(store: Store) -> None:
+    paths_of_parts = [part_path("a.txt", "0f", 0, number) for number in range(3)]
+    of = Part(
+        of="a.txt", splitting="0f", level=0, number=0, count=3, start=0, end=9, digest="d",
+        whole_size=27,
+    )  # fmt: skip
+    whole = document(status=DocumentStatus.IN_PARTS)
+    first, second, third = (document(path, part=of) for path in paths_of_parts)
+    failed = Failure(type="refusal", message="no")
+    second = replace(second, status=DocumentStatus.FAILED, failure=failed)
+    third = replace(third, status=DocumentStatus.REPORTED)
+    other = document("b.txt", status=DocumentStatus.FAILED, failure=failed)
+    stored(store, whole, first, second, third, other)
+    assert set(store.documents(JOB, paths_of_parts)) == set(paths_of_parts)
+    assert paths(store.waiting(JOB, "")) == [paths_of_parts[0]]
+    assert store.load(JOB, "", enough=Load(documents=9, bytes=999)).documents == 1
+    assert paths(store.failed(JOB)) == ["b.txt"]
+    assert paths(store.all_documents(JOB)) == ["a.txt", "b.txt"]
+    assert store.count(JOB) == {"": {DocumentStatus.IN_PARTS: 1, DocumentStatus.FAILED: 1}}

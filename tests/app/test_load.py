@@ -47,10 +47,11 @@ def test_no_job_costs_more_than_was_said_before(home: Home, template: str, model
     at_most = expected(home, template, model)
     run(home)
     batches = home.batches()
-    assert sum(batch.requests for batch in batches) == len(_TEXTS)
+    assert sum(batch.requests for batch in batches) >= len(_TEXTS)
     spent = sum((batch.totals.cost for batch in batches if batch.totals), Decimal(0))
     assert 0 < spent <= at_most
-    assert sum((batch.cost_at_most for batch in batches), Decimal(0)) <= at_most
+    paid = [batch for batch in batches if batch.totals and not batch.totals.retried]
+    assert sum((batch.cost_at_most for batch in paid), Decimal(0)) <= at_most
 
 
 def test_what_has_no_price_has_no_bound(home: Home) -> None:

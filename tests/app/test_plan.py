@@ -46,7 +46,7 @@ def test_a_full_batch_is_cut_by_bytes(home: Home) -> None:
     [
         ("empty.md", b"", "empty_document"),
         ("image.md", b"\x89PNG\r\n\x1a\n\x00\x00", "broken_document"),
-        ("huge.md", b"word " * 1_400_000, "document_too_large"),
+        ("huge.md", b"word " * 13_000_000, "document_too_large"),
     ],
 )
 def test_what_cannot_be_read_fails_with_its_reason_and_the_others_go_on(

@@ -13,6 +13,7 @@ from shared.domain import document as documents
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, IllegalTransition, after
 from shared.domain.document import Content, Document, DocumentEvent, DocumentStatus, Failure
 from shared.domain.ids import BatchId, JobName
+from shared.domain.parts import Parts
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 S = TypeVar("S")
@@ -45,6 +46,8 @@ MOVES: Mapping[DocumentEvent, Callable[[Document], Document]] = {
     DocumentEvent.RELEASED: lambda d: documents.released(d, now=NOW),
     DocumentEvent.REQUEUED: lambda d: documents.requeued(d, now=NOW),
     DocumentEvent.UNCHANGED: documents.unchanged,
+    DocumentEvent.SPLIT: lambda d: documents.split(d, Parts(digest="d", fingerprint="f")),
+    DocumentEvent.ANSWERED: lambda d: documents.all_answered(d, now=NOW),
 }
 """What makes a document move; only CHANGED is intake's, which decides by what it saw."""
 

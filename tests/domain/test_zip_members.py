@@ -186,6 +186,7 @@ def test_sizes_that_do_not_fit_are_read_from_the_64_bit_field() -> None:
         b"PK\5\6" + b"\xff" * 18,
         b"PK\5\6\1\0\1\0" + b"\0" * 14,
     ],
+    ids=["empty", "short", "text", "no end", "half", "no beginning", "no place", "no member"],
 )
 def test_what_is_no_whole_archive_is_refused(data: bytes) -> None:
     with pytest.raises(BadArchive):

@@ -139,8 +139,8 @@ def test_no_bytes_keep_a_good_document_from_its_report(
         home.store.close()
 
 
-def test_documents_of_50_mb_are_refused_and_the_others_go_on(home: Home) -> None:
-    (home.root / "input" / "text.md").write_bytes(b"word word\n" * 5_000_000)
+def test_documents_of_70_mb_are_refused_and_the_others_go_on(home: Home) -> None:
+    (home.root / "input" / "text.md").write_bytes(b"word word\n" * 7_000_000)
     with Path(home.root / "input" / "hole.md").open("wb") as file:
         file.truncate(50_000_000)
     home.write("rows.jsonl", json.dumps({"id": "big", "text": "x" * 50_000_000}))
@@ -150,7 +150,7 @@ def test_documents_of_50_mb_are_refused_and_the_others_go_on(home: Home) -> None
     causes = {path: d.failure and d.failure.type for path, d in home.documents().items()}
     assert causes == {
         "good.md": None,
-        "hole.md": "document_too_large",
+        "hole.md": "unsupported_type",
         "rows.jsonl:1": "row_too_large",
         "text.md": "document_too_large",
     }

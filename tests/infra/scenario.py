@@ -14,6 +14,7 @@ from handlers import collect, intake, poll, reconcile, submit
 from shared.adapters.simulator.faults import Call, Fault
 from shared.adapters.simulator.messages import Cut
 from shared.domain.batch import BatchStatus
+from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.summary import OPEN
 from shared.wiring.ambient import utc_now
@@ -65,15 +66,17 @@ class Run:
             assert time.monotonic() < end
             time.sleep(0.05)
 
-    def settle(self) -> None:
+    def settle(self, job: str = JOB) -> None:
         end = time.monotonic() + _PATIENCE_S
         while True:
             self.submit({}, self.aws.invocation)
             self.poll({}, self.aws.invocation)
             self.collect_all()
             self.reconcile({}, self.aws.invocation)
-            counts = home().store.count(JobName(JOB)).values()
-            if not any(group.get(status) for group in counts for status in OPEN):
+            counts = home().store.count(JobName(job)).values()
+            if not any(
+                group.get(status) for group in counts for status in (*OPEN, DocumentStatus.IN_PARTS)
+            ):
                 return
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -130,6 +133,7 @@ def live_through_everything(aws: Cloud, calls: Calls, patch: pytest.MonkeyPatch)
     _vanished(run)
     _copied(run)
     _cut_off(run, recipe)
+    _too_long(run)
     _closed(run)
     _fields(run, patch)
 
@@ -237,6 +241,23 @@ def _cut_off(run: Run, recipe: bytes) -> None:
     run.aws.provider.simulator.faults.truncate_rate = 0.0
     pass_leases()
     run.settle()
+
+
+def _too_long(run: Run) -> None:
+    """A document in parts that changes once they are answered, and one that goes then."""
+    recipe = b"---\nmodel: claude-haiku-4-5\n---\n{{ document.text }}"
+    text = b"word " * 205_000
+    run.upload(
+        {"_recipe.md": recipe, "a.md": text, "b.md": b"# b\n" + text, "_READY": b""}, job="long"
+    )
+    run.submit({}, run.aws.invocation)
+    run.until_ended()
+    run.collect_all()
+    run.upload({"a.md": b"# another\n" + text, "_READY": b""}, job="long")
+    run.aws.s3.delete_object(Bucket=run.aws.input, Key="long/b.md")
+    run.tell_of("long/b.md", "ObjectRemoved:Delete")
+    run.settle("long")
+    assert home().store.count(JobName("long")) == {"": {DocumentStatus.REPORTED: 1}}
 
 
 def _closed(run: Run) -> None:

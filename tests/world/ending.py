@@ -42,6 +42,12 @@ def _left(world: World) -> Iterator[str]:
 def _document(world: World, document: Document) -> Iterator[str]:
     name = f"{document.job}/{document.path}"
     report = world.stage.rules.reports.get(name)
+    if document.part is not None:
+        whole = world.stage.mirror.documents.get((document.job, document.part.of))
+        if whole is None or whole.status is not DocumentStatus.FAILED:
+            status = whole.status if whole else "forgotten"
+            yield f"{name!r} is left, and its document is {status}"
+        return
     match document.status:
         case DocumentStatus.FAILED if document.failure is not None:
             if not (document.failure.type and document.failure.message):
@@ -88,7 +94,9 @@ def _stored(world: World, job: JobName) -> Iterator[str]:
     """The rules looked at the mirror, so it has to be the truth."""
     mirror, store = world.stage.mirror, world.home.store
     stored = {document.path: document.status for document in store.all_documents(job)}
-    mirrored = {d.path: d.status for (of, _), d in mirror.documents.items() if of == job}
+    mirrored = {
+        d.path: d.status for (of, _), d in mirror.documents.items() if of == job and not d.part
+    }
     if stored != mirrored:
         yield f"the store holds other documents of {job} than were written: {stored}, {mirrored}"
     batches = {batch.id: batch.status for batch in store.batches(job)}
@@ -97,7 +105,9 @@ def _stored(world: World, job: JobName) -> Iterator[str]:
 
 
 def _published(world: World, job: JobName) -> Iterator[str]:
-    documents = [d for (of, _), d in world.stage.mirror.documents.items() if of == job]
+    documents = [
+        d for (of, _), d in world.stage.mirror.documents.items() if of == job and d.part is None
+    ]
     if not documents:
         return
     yield from _tables(world, job, documents)

@@ -102,7 +102,8 @@ class LaggingStore:
 
     def failed(self, job: JobName) -> Iterator[Document]:
         found = self._index.found(Document)
-        return iter([d for d in found if d.job == job and d.status is DocumentStatus.FAILED])
+        failed = [d for d in found if d.job == job and d.status is DocumentStatus.FAILED]
+        return iter([d for d in failed if d.part is None])
 
     def all_documents(self, job: JobName) -> Iterator[Document]:
         return self._rows.all_documents(job)

@@ -15,6 +15,9 @@ from shared.adapters.simulator.rows import Ending, Row
 from shared.domain.ids import BatchId, place_of
 
 _MARK = re.compile(r"@@(?P<key>[^#@]+)#(?P<version>\d+)@@")
+_PIECE = re.compile(r"This is part (\d+ of \d+)")
+_COUNT = re.compile(r"^\[Part \d+ of (\d+)\]$", re.MULTILINE)
+_MERGE = "Where its text belongs stand the answers"
 _READABLE = frozenset({Ending.END_TURN, Ending.MAX_TOKENS, Ending.OVERFLOW})
 _UNPAID = frozenset({Ending.ERRORED, Ending.EXPIRED, Ending.CANCELED})
 
@@ -26,9 +29,12 @@ def marked(key: str, version: int) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Accepted:
-    """One request that the provider took. `forgiven`: it may be paid for again, as a person asked
-    for that (`asked_again`), or its document was another in between. `said` is the answer so far
-    that it asks to go on with, `asks` all that it says but for its id."""
+    """One request that the provider took. `piece` says which part of the document it asks about by
+    which recipe, and is empty where it asks about the whole, or merges. `forgiven`: it may be paid
+    for again, as a person asked for that (`asked_again`), or its document was another in between.
+    `said` is the answer so far that it asks to go on with, `asks` all that it says but for its id.
+    `is_staged`: it is about a part, or merges.
+    """
 
     number: int
     custom_id: str
@@ -37,10 +43,12 @@ class Accepted:
     ours: BatchId
     batch: SimulatedBatch
     row: Row
+    piece: str = ""
     forgiven: bool = False
     asked_again: bool = False
     said: str = ""
     asks: bytes = b""
+    is_staged: bool = False
 
     @property
     def name(self) -> str:
@@ -94,10 +102,17 @@ class Ledger:
         for request in msgspec.json.decode(body)["requests"]:
             custom_id = request["custom_id"]
             messages = request["params"]["messages"]
-            found = _MARK.search(messages[0]["content"])
+            prompt = messages[0]["content"]
+            found = _MARK.search(prompt)
+            piece = _PIECE.search(prompt)
             place = place_of(custom_id)
             if found is None or place is None:
                 raise AssertionError(f"a request of nobody's: {request}")
+            if piece is not None or _MERGE in prompt:
+                _check(prompt, piece is None)
+            if piece is not None:  # the answer says of which document it is, as one would
+                row = rows[custom_id]
+                row.headings = (*row.headings, f"## {found[0]}")
             accepted = Accepted(
                 number=len(self.requests),
                 custom_id=custom_id,
@@ -106,8 +121,10 @@ class Ledger:
                 ours=place[1],
                 batch=batch,
                 row=rows[custom_id],
+                piece="" if piece is None else f"{piece[1]} {prompt.partition('<data-')[0]}",
                 said=messages[1]["content"] if len(messages) > 1 else "",
                 asks=msgspec.json.encode(request["params"]),
+                is_staged=piece is not None or _MERGE in prompt,
             )
             self.requests.append(accepted)
             self.by_key.setdefault(accepted.key, []).append(accepted)
@@ -122,3 +139,20 @@ class Ledger:
             if version is None or accepted.version == version:
                 accepted.forgiven = True
                 accepted.asked_again |= version is None
+
+    def forgive_all_but(self, key: str, kept: set[str]) -> None:
+        """The same, but for the requests whose answers are kept: they must not be asked again."""
+        for accepted in self.by_key.get(self.shared.get(key, key), ()):
+            if accepted.custom_id not in kept:
+                accepted.forgiven = accepted.asked_again = True
+
+
+def _check(prompt: str, merges: bool) -> None:
+    """A part is of one version of one document, and so are all the answers that are merged."""
+    marks = set(_MARK.findall(prompt))
+    if len(marks) != 1:
+        raise AssertionError(f"a request about parts of {marks}")
+    if merges:
+        count = int(_COUNT.findall(prompt)[0])
+        if len(_MARK.findall(prompt)) != count or len(_COUNT.findall(prompt)) != count:
+            raise AssertionError(f"a merge of {len(_MARK.findall(prompt))} answers, not {count}")

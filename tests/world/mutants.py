@@ -13,7 +13,19 @@ from msgspec.structs import replace
 
 from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
-from shared.app import continuing, reconcile, requests, results, room, submit, twins
+from shared.app import (
+    collect,
+    continuing,
+    long_stages,
+    plan,
+    reconcile,
+    requests,
+    results,
+    room,
+    settle,
+    submit,
+    twins,
+)
 from shared.app.claims import Claimed
 from shared.app.deps import Deps
 from shared.app.plan import Plan
@@ -227,6 +239,22 @@ def forgotten_beginnings(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(results, "continued", continued)
 
 
+def parts_bring_nothing_on(patch: pytest.MonkeyPatch) -> None:
+    """Whoever settles the last part of a document doesn't look after it."""
+    for module in (results, settle, collect):
+        patch.setattr(module, "bring_on", lambda *_: None)
+
+
+def parts_wait_for_nobody(patch: pytest.MonkeyPatch) -> None:
+    """Parts are sent, and kept, whatever became of their document."""
+    patch.setattr(plan, "wanted", lambda _deps, _job, waiting, **_: waiting)
+
+
+def answers_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """Parts that are answered are asked about again, where the recipe is another by now."""
+    patch.setattr(long_stages.Stages, "answered_rows", lambda *_: {})
+
+
 MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     intent_after_effect,
     unanswered_counts_as_planned,
@@ -247,6 +275,9 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     continued_from_the_start,
     the_rest_alone,
     forgotten_beginnings,
+    parts_bring_nothing_on,
+    parts_wait_for_nobody,
+    answers_are_not_kept,
 )
 
 

@@ -29,18 +29,27 @@ continue: {more}
 {{{{ document.text }}}}
 """
 _NO_RECIPE = "---\nmodel: claude-opus-4-6\nmax_tokens: many\n---\n{{ document.text }}\n"
+_LONG = 0.15
+"""How often a document is beyond the context of the world's model (`tests.world.world`)."""
+
 _SHAPES = (
     "",
-    "output: json\nfields: {score: {type: integer, minimum: 0, maximum: 9}, risk: [low, high]}\n",
+    (
+        "output: json\nsplit: never\n"
+        "fields: {score: {type: integer, minimum: 0, maximum: 9}, risk: [low, high]}\n"
+    ),
     "fields: {score: integer}\n",
     "output: text\n",
 )
-"""What a job's recipes want back, one after the other."""
+"""What a job's recipes want back, one after the other. An answer of fields alone can't say which
+document a part of it is of, so the ledger couldn't tell whose merge it goes into."""
 
 _LIMITS = (None, None, None, Decimal("0.03"), Decimal("0.09"))
 """Of a document here a request may cost 0.016 dollars, and costs a tenth."""
 
 _MANIFEST = "rows.jsonl"
+LONG_TEXT = 32_000
+"""Characters of a document that is beyond the context."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +70,7 @@ class People:
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
+    long: float = _LONG
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
     _copies: int = 0
@@ -182,7 +192,11 @@ class People:
         self.versions[name] = version
 
     def _text(self, name: str, version: int) -> str:
-        return f"A document. {marked(self.ledger.shared.get(name, name), version)}"
+        """Says so anywhere in it, so each part does; the same version always has the same text."""
+        mark = marked(self.ledger.shared.get(name, name), version)
+        if random.Random(mark).random() >= self.long:
+            return f"A document. {mark}"
+        return f"A paragraph of a long document. {mark}\n\n" * (LONG_TEXT // (len(mark) + 34))
 
     def _put(self, key: str, text: str) -> None:
         self.deleted.discard(key)

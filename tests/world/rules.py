@@ -13,11 +13,13 @@ from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName, place_of
+from shared.domain.parts import answer_name
 from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
 from tests.world.mirror import Mirror
 from tests.world.reports import custom_id_of
 
+_UNDER_WAY = (DocumentStatus.WAITING, DocumentStatus.IN_BATCH)
 _UNANSWERED = frozenset({BatchStatus.SUBMITTING, BatchStatus.IN_DOUBT})
 _HOLDING = _UNANSWERED | {BatchStatus.IN_PROGRESS}
 _INPUT_PRICE = Decimal("2.5e-6")
@@ -58,6 +60,7 @@ class Rules:
     limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
     refused: set[tuple[str, str]] = field(default_factory=set)
+    answers: dict[str, str] = field(default_factory=dict)
 
     def blame(self, rule: str, facts: str) -> None:
         """The first broken rule is the one that counts."""
@@ -96,16 +99,49 @@ class Rules:
                     self.blame(rule, f"{name} is in batch {document.batch}, which is {status}")
                 elif all(m.path != document.path for m in self.mirror.members[batch.id]):
                     self.blame(rule, f"{name} is in batch {batch.id}, whose list doesn't have it")
+            case DocumentStatus.IN_PARTS:
+                self._in_parts(document)
             case DocumentStatus.FAILED if document.failure is None:
                 self.blame("every failure has a cause", f"{name} failed without one")
         if (document.batch is not None) is not (document.status is DocumentStatus.IN_BATCH):
             self.blame(rule, f"{name} is {document.status} with batch {document.batch}")
+
+    def _in_parts(self, document: Document) -> None:
+        """Something brings it on: a part that waits or is in a batch, or a batch that had one of
+        its parts and isn't closed yet."""
+        parts = document.parts
+        name = f"{document.job}/{document.path}"
+        if parts is None or not parts.counts:
+            self.blame("no document without an owner", f"{name} is in no parts")
+            return
+        paths = set(parts.paths(document.path, len(parts.counts) - 1))
+        rows = [self.mirror.documents.get((document.job, path)) for path in paths]
+        if any(row is not None and row.status in _UNDER_WAY for row in rows):
+            return
+        for batch in self.mirror.batches.values():
+            if batch.status not in TERMINAL and any(
+                member.path in paths for member in self.mirror.members[batch.id]
+            ):
+                return
+        shown = [None if row is None else row.status for row in rows]
+        self.blame("no document without an owner", f"{name} waits for parts that are {shown}")
+
+    def answered(self, key: str, data: bytes) -> None:
+        """The answer about a part was written."""
+        self.answers[key] = custom_id_of(data)
 
     def settled(self, before: Document, after: Document) -> None:
         """A document was written: what is said to be reported has its report."""
         if after.reported_digest == before.reported_digest or before.batch is None:
             return
         name = f"{before.job}/{before.path}"
+        if before.part is not None:
+            custom_id = self.answers.get(f"{before.job}/{answer_name(before.path)}", "")
+            answer = self.ledger.by_custom_id.get(custom_id)
+            if answer is None or answer.ours != before.batch:
+                facts = f"{name!r} is answered from {before.batch}, and there is {custom_id!r}"
+                self.blame("reported means that the report is there", facts)
+            return
         report = self.reports.get(name)
         by = {before.batch, *self._may_be_of(before)}
         if report is None or report.by.ours not in by:
@@ -143,19 +179,25 @@ class Rules:
             if report and report.by.version == each.version and not report.by.asked_again:
                 self._goes_on(each, report)
             for other in self.ledger.by_key[each.key]:
-                if other.number >= each.number:
-                    continue
-                if other.batch is each.batch:
-                    if other.asks == each.asks:
-                        facts = f"{other.name}; {each.name}"
-                        self.blame("the same request is paid for once", facts)
-                    continue
-                if each.key in self.ledger.shared.values() or other.said != each.said:
-                    continue
-                if other.is_live(now):
-                    self.blame("no document in two live batches", f"{other.name}; {each.name}")
-                if other.version == each.version and self._is_paid_for_good(other, now):
-                    self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+                if other.number < each.number:
+                    self._again(other, each, now)
+
+    def _again(self, other: Accepted, each: Accepted, now: datetime) -> None:
+        """The second of two requests about a document is another one. Requests about parts, and
+        merges, are sent for each document."""
+        if other.batch is each.batch:
+            if other.asks == each.asks and not each.is_staged:
+                facts = f"{other.name}; {each.name}"
+                self.blame("the same request is paid for once", facts)
+            return
+        if each.key in self.ledger.shared.values():
+            return
+        if other.said != each.said or other.piece != each.piece:
+            return
+        if other.is_live(now) and (not each.piece or other.version == each.version):
+            self.blame("no document in two live batches", f"{other.name}; {each.name}")
+        if other.version == each.version and self._is_paid_for_good(other, now):
+            self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
 
     def _goes_on(self, each: Accepted, report: Written) -> None:
         """What has its report is only sent to go on where that was cut off."""
@@ -180,6 +222,10 @@ class Rules:
     def _sent(self, each: Accepted) -> None:
         """What is sent of a document is the version that was seen."""
         job, _, path = each.key.partition("/")
+        if each.piece:
+            ours = self.mirror.batches.get(each.ours)
+            sent = self.mirror.sent(ours) if ours is not None else []
+            path = next((m.path for m in sent if m.custom_id == each.custom_id), path)
         document = self.mirror.documents.get((JobName(job), path))
         if document is None:
             return
@@ -239,13 +285,14 @@ class Rules:
         asked = [row.custom_id for row in rows]
         asked += [leader.custom_id for _, leader in self.mirror.twins(batch)]
         ids = Counter(custom_id for _, custom_id in self.refused)
-        refused = sum(ids[custom_id] for custom_id in set(asked))
         by_id = self.ledger.by_custom_id
-        cut = sum(by_id[custom_id].may_go_on for custom_id in asked)
-        most = cut + sum(by_id[custom_id].is_readable for custom_id in asked)
+        wholes = [custom_id for custom_id in asked if not by_id[custom_id].piece]
+        refused = sum(ids[custom_id] for custom_id in set(wholes))
+        cut = sum(by_id[custom_id].may_go_on for custom_id in wholes)
+        most = cut + sum(by_id[custom_id].is_readable for custom_id in wholes)
         written = totals.reported + totals.continued
         readable = min(max(written, most - refused - cut), most)
-        done = written + totals.failed + totals.retried
+        done = totals.outcomes
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
         if totals.unpriced:  # lines that never came say nothing
             readable, tokens = written, totals.usage.input_tokens

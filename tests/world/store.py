@@ -10,6 +10,7 @@ from shared.domain.document import Document, DocumentStatus
 from shared.domain.group import Group, Load
 from shared.domain.ids import BatchId, JobName, ProviderId
 from shared.domain.job import Job
+from shared.domain.parts import answer_name
 from shared.domain.pause import Pause
 from shared.ports.store import Store, StoreUnavailable
 from tests.world.gate import Gate
@@ -60,9 +61,21 @@ class FaultyStore:
             if before is not None:
                 rules.settled(before, after)
                 if self.forgives and before.status is DocumentStatus.FAILED:
-                    self.gate.stage.ledger.forgive(f"{after.job}/{after.path}")
+                    self._forgive(after)
         rules.state()
         return lost
+
+    def _forgive(self, document: Document) -> None:
+        """A person asked for it again: that may be paid for, but not parts that are answered."""
+        mirror, ledger = self.gate.stage.mirror, self.gate.stage.ledger
+        kept: set[str] = set()
+        paths = document.parts.all_paths(document.path) if document.parts else ()
+        for path in paths:
+            row = mirror.documents.get((document.job, path))
+            if row is not None and row.status is DocumentStatus.REPORTED:
+                answer = f"{document.job}/{answer_name(path)}"
+                kept.add(self.gate.stage.rules.answers.get(answer, ""))
+        ledger.forgive_all_but(f"{document.job}/{document.path}", kept)
 
     def delete_documents(self, documents: Sequence[Document]) -> None:
         def effect() -> None:
@@ -70,7 +83,8 @@ class FaultyStore:
             for each in documents:
                 if not self.inner.documents(each.job, [each.path]):
                     self.gate.stage.mirror.documents.pop((each.job, each.path), None)
-                    if each.status is DocumentStatus.FAILED:  # put back, it is asked for again
+                    forgotten = each.status is DocumentStatus.FAILED or each.parts is not None
+                    if forgotten and each.part is None:  # put back, it is asked for again
                         self.gate.stage.ledger.forgive(f"{each.job}/{each.path}")
 
         self._write("delete_documents", effect, documents)

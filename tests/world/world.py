@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from shared.adapters.builtin import catalog
 from shared.adapters.simulator.core import Simulator
 from shared.adapters.simulator_api import SimulatorApi
 from shared.adapters.sqlite_store import SqliteStore
@@ -21,6 +20,7 @@ from shared.domain.policy import Policy
 from shared.ports.blobs import Blobs
 from shared.ports.store import Store
 from shared.wiring.conversion import converter
+from tests.app.long import small
 from tests.world.api import FaultyApi, Provider
 from tests.world.blobs import FaultyBlobs, MemoryBlobs
 from tests.world.gate import Gate, QueueDown, Stage
@@ -40,6 +40,9 @@ from tests.world.weather import Fault, Weather, weather
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _INDEX_LAG = timedelta(seconds=60)
 """What the home on AWS assumes; this world's index lags for less."""
+
+_CONTEXT = 6_000
+"""Tokens that a model of the world takes: a long document is few kilobytes, in four parts."""
 
 _ETAGS_BY_UPLOAD = 0.3
 _LAPTOPS = 0.25
@@ -204,7 +207,7 @@ class World:
                 gate=gate,
             ),
             recipe=Recipes(documents),
-            catalog=catalog(),
+            catalog=small(_CONTEXT),
             clock=lambda: self.now + run.skew,
             new_batch_id=self._new_batch_id,
             spool_dir=_SPOOL,
@@ -236,6 +239,8 @@ class World:
             self.tell("", f"   {event}", shown)
 
     def _written(self, key: str, data: bytes) -> None:
+        if "/.docmill/parts/" in key:
+            self.stage.rules.answered(key, data)
         if is_report(key):
             self.stage.rules.reported(key.rpartition(".")[0], data)
 

@@ -26,13 +26,13 @@ from handlers.cli.wording import counted, dollars, moment, span
 from shared.adapters.s3_blobs import THREADS
 from shared.app.publish import SUMMARY
 from shared.domain.batch import LIVE, Batch
-from shared.domain.document import DocumentStatus, Failure
+from shared.domain.document import Failure
 from shared.domain.ids import JobName
 from shared.domain.names import escaped
 from shared.domain.pause import Pause, PauseReason
 from shared.domain.policy import EVER
 from shared.domain.published import NotASummary, read_summary
-from shared.domain.summary import Summary
+from shared.domain.summary import SHOWN, Summary
 from shared.ports.blobs import BlobNotFound
 from shared.wiring.ambient import utc_now
 from shared.wiring.stack import Stack
@@ -157,9 +157,7 @@ def _job_lines(found: Published, now: Moment) -> list[str]:
         lines.append(f"held: {found.problem.message}")
     if found.summary is not None:
         counts = found.summary.documents
-        lines += [
-            f"{s.value.replace('_', ' ')}: {counts[s]:,}" for s in DocumentStatus if counts[s]
-        ]
+        lines += [f"{s.value.replace('_', ' ')}: {counts[s]:,}" for s in SHOWN if counts[s]]
     batches = now.of(found.job)
     lines += [batch_line(batch, now.now) for batch in batches[:_BATCHES]]
     if len(batches) > _BATCHES:
@@ -193,7 +191,7 @@ def _show_jobs(stack: str, shown: Sequence[Published], now: Moment) -> None:
         at = f"{span(now.now - each.at)} ago" if each.at is not None else "?"
         table.add_row(
             name,
-            *(f"{counts[status]:,}" for status in DocumentStatus),
+            *(f"{counts[status]:,}" for status in SHOWN),
             dollars(each.summary),
             at + ("*" if each.stale else ""),
         )

@@ -150,7 +150,7 @@ def test_where_the_etag_says_nothing_the_sha256_does(
     [
         (("--job", ".."), 'it contains the segment ".."'),
         (("--job", "a/b"), "holds a slash"),
-        (("--job", "j" * 121), "longer than 120 bytes"),
+        (("--job", "j" * 121), "longer than 118 bytes"),
         (("--group", "../up"), 'it contains the segment ".."'),
         (("--group", ".hidden"), "is hidden"),
         (("--recipe", "recipe.md"), "of which job?"),
