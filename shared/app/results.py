@@ -299,7 +299,7 @@ class Reading:
         ended_here = failure is not None and failure.custom_id in names
         tries = 1 if ended_here else self.max_attempts + 1
         outcome = self._judged_alone(line, tries=tries)
-        if document is not None:
+        if document is not None and document.parts is not None and not ended_here:
             outcome = split_instead(outcome, document)
         if not isinstance(outcome, Report):
             return outcome
