@@ -13,19 +13,18 @@ from shared.adapters.simulator.messages import Cut
 from shared.adapters.simulator_api import SimulatorApi
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app.collect import Collected, collect
-from shared.app.deps import Deps, NoRecipe
-from shared.app.digest_notes import RECIPE_MISSING
+from shared.app.deps import Deps
 from shared.app.drive import drive
 from shared.app.intake import Taken, take_in
 from shared.app.sightings import sightings_of
 from shared.app.uploads import Upload, take_upload
 from shared.domain.batch import Batch, BatchStatus
-from shared.domain.digest import digested_job
-from shared.domain.document import Document, DocumentStatus, Failure
+from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import BatchId, JobName, batch_id
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe, parse_recipe
 from shared.wiring.conversion import converter
+from tests.one_recipe import one_recipe
 
 JOB = JobName("legal")
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -67,7 +66,7 @@ class Home:
             reports=FolderBlobs(self.root / "output"),
             store=self.store,
             api=SimulatorApi(self.simulator, lambda: self.now),
-            recipe=self._recipe_of,
+            recipe=one_recipe(lambda: self.recipe),
             catalog=catalog(),
             clock=lambda: self.now,
             new_batch_id=self._new_batch_id,
@@ -76,12 +75,6 @@ class Home:
             policy=self.policy,
             emit=lambda event, /, **facts: self.events.append((event, facts)),
         )
-
-    def _recipe_of(self, job: JobName) -> Recipe:
-        """One for every job; for digests, which a stack would make, there is none."""
-        if digested_job(job) is not None:
-            raise NoRecipe(Failure(type=RECIPE_MISSING, message="no digests", retryable=True))
-        return self.recipe
 
     def _new_batch_id(self) -> BatchId:
         return batch_id(self._random.getrandbits(60))
