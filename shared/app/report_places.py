@@ -110,6 +110,7 @@ def put_in_place(deps: Deps, job: JobName) -> tuple[int, frozenset[str]]:
                     now=deps.clock(),
                     suffix=_kept(each).suffix,
                     rows_in=_kept(each).rows_in,
+                    merged=_kept(each).merged,
                 )
                 for each in done
             ]

@@ -9,7 +9,7 @@ import msgspec
 from shared.app.contents import UNKNOWN_CONTEXT, Read, Ready, read_contents
 from shared.app.deps import Deps
 from shared.app.long_costs import Needed
-from shared.app.long_documents import LongDocuments
+from shared.app.long_documents import Asked, LongDocuments
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.attachment import Attachment, billed_at_most
@@ -68,37 +68,40 @@ class Requests:
         if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
-            prompt = self.long.prompt(document, content)
-            if isinstance(prompt, Document):
-                return prompt
-            if prompt is None:
+            asked = self.long.asked(document, content)
+            if isinstance(asked, Document):
+                return asked
+            if asked is None:
                 prompt = self._renderer.render(content.input)
+                asked = Asked(prompt, content.input.attachments, content.losses)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
-        attachments = content.input.attachments
+        prompt, attachments, losses = asked
         params = request_params(self.recipe, prompt, attachments)
         request = _ENCODE({"custom_id": name, "params": params})
-        if (too_large := self._too_large(len(request), attached=bool(attachments))) is not None:
+        remedy = document.content.remedy
+        too_large = self._too_large(len(request), attached=bool(attachments), remedy=remedy)
+        if too_large is not None:
             return failed(document, too_large, now=now)
         if not attachments:
             size = len(request)
-            return Made(content.digest, request, size, size // BYTES_PER_TOKEN, content.losses)
+            return Made(content.digest, request, size, size // BYTES_PER_TOKEN, losses)
         return Made(
             content.digest,
             request,
             billed_at_most(attachments, encoded=len(request), context_tokens=self._context),
             _likely(attachments, len(request)),
-            content.losses,
+            losses,
         )
 
-    def _too_large(self, size: int, *, attached: bool) -> Failure | None:
+    def _too_large(self, size: int, *, attached: bool, remedy: str) -> Failure | None:
         policy = self.deps.policy
         most, what = policy.max_batch_bytes - FRAME_BYTES, "a whole batch may have"
         if attached and policy.max_request_bytes < most:
             most, what = policy.max_request_bytes, "a request with attachments may have"
         if size <= most:
             return None
-        message = f"its request is {size:,} bytes, more than {what} ({most:,}); split the document"
+        message = f"its request is {size:,} bytes, more than {what} ({most:,}); {remedy}"
         return Failure(type="request_too_large", message=message)
 
     def costs(
@@ -122,7 +125,7 @@ class Requests:
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0)
         sizes = [made.most_tokens]
-        if document.part is None and isinstance(content, Ready) and not content.input.attachments:
+        if document.part is None and isinstance(content, Ready) and _is_split_if_need_be(content):
             sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
         return Needed(
             sizes=sizes,
@@ -141,6 +144,10 @@ class Requests:
 
     def _encoded(self, prompt: str, name: CustomId) -> bytes:
         return _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+
+
+def _is_split_if_need_be(content: Ready) -> bool:
+    return content.pdf is not None or not content.input.attachments
 
 
 def needed_requests(

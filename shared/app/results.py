@@ -13,7 +13,7 @@ import msgspec
 
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
-from shared.app.merged import answered, as_answer, header_of
+from shared.app.merged import answered, as_answer, header_of, merged_from
 from shared.app.parts import answer_key, bring_on, drop_merged
 from shared.app.report_places import keep, remove_former
 from shared.app.row_parts import RowSpool
@@ -333,6 +333,7 @@ class Reading:
             custom_id=self.members[judged.place].custom_id,
             suffix=self._form.suffix,
             rows_in=self.batch.id if self._form.fields else None,
+            merged=merged_from(self.deps, self.batch, judged.document),
         )
         judged.outcome = _unwritten(judged.outcome, failure)
         return judged
@@ -403,7 +404,9 @@ def _settled(
     now = deps.clock()
     match outcome:
         case Report():
-            return answered(reported(document, now=now, **ending._asdict()), outcome)
+            merged = merged_from(deps, batch, document)
+            after = reported(document, now=now, merged=merged, **ending._asdict())
+            return answered(after, outcome)
         case Retry(attempts=attempts):
             return released(marked_long(document, outcome, batch), now=now, attempts=attempts)
         case Fail(failure=failure):

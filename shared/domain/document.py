@@ -128,6 +128,16 @@ class Content(Record, frozen=True, kw_only=True):
         return self.row is None and not self.files
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder that is one document."""
+        return self.files > 0 and self.source.endswith("/")
+
+    @property
+    def remedy(self) -> str:
+        """What a person does about one that a request can't take."""
+        return "put some of its files into another folder" if self.is_folder else "split it"
+
+    @property
     def order(self) -> str:
         """Packing order: rows and members in the order they lie in, so reads stay sequential."""
         return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
@@ -136,8 +146,8 @@ class Content(Record, frozen=True, kw_only=True):
 class Failure(Record, frozen=True, kw_only=True):
     """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
 
-    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix` and `rows_in` are
-    those of a report that is kept (see `Document`).
+    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix`, `rows_in` and
+    `merged` are those of a report that is kept (see `Document`).
     """
 
     type: str
@@ -147,6 +157,7 @@ class Failure(Record, frozen=True, kw_only=True):
     custom_id: CustomId | None = None
     suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
+    merged: Answer | None = None
 
 
 class Sighting(Record, frozen=True, kw_only=True):
@@ -167,10 +178,10 @@ class Document(Record, frozen=True, kw_only=True):
 
     `path` is its identity within the job and names its report. `since` is when this version
     began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
-    is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
-    whose rows have its fields. `parts` says how it was split, `part` which part of a document this
-    record stands for, and `answer` what its answer used. `rev` is the store's: the revision read,
-    0 when never stored.
+    is of what it was made from, `report_suffix` what its name ends in, `rows_in` the batch whose
+    rows have its fields, and `merged` what the answers used that it was merged from. `parts` says
+    how it was split, `part` which part of a document this record stands for, and `answer` what its
+    answer used. `rev` is the store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -186,6 +197,7 @@ class Document(Record, frozen=True, kw_only=True):
     reported_digest: str | None = None
     report_suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
+    merged: Answer | None = None
     failure: Failure | None = None
     parts: Parts | None = None
     part: Part | None = None
@@ -289,6 +301,7 @@ def reported(
     now: datetime,
     suffix: str = REPORT_SUFFIX,
     rows_in: BatchId | None = None,
+    merged: Answer | None = None,
 ) -> Document:
     """Its report is written, at once or after it was kept for a while."""
     after = replace(
@@ -299,6 +312,7 @@ def reported(
         reported_digest=document.claimed_digest,
         report_suffix=suffix,
         rows_in=rows_in,
+        merged=merged,
         failure=None,
     )
     return _take_up_newer(after, now=now)
@@ -349,9 +363,15 @@ def requeued(document: Document, *, now: datetime) -> Document:
     )
 
 
-def split(document: Document, parts: Parts) -> Document:
-    """Its parts wait, or are under way: they are written before."""
-    return replace(document, status=_after(document, DocumentEvent.SPLIT), parts=parts)
+def split(document: Document, parts: Parts, *, losses: tuple[str, ...] | None = None) -> Document:
+    """Its parts wait, or are under way: they are written before. `losses` say what none of them
+    has of it, where that was looked for."""
+    return replace(
+        document,
+        status=_after(document, DocumentEvent.SPLIT),
+        parts=parts,
+        losses=document.losses if losses is None else losses,
+    )
 
 
 def all_answered(document: Document, *, now: datetime) -> Document:
