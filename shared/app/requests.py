@@ -146,9 +146,13 @@ class Requests:
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0)
         sizes = [made.most_tokens]
-        if document.part is None and isinstance(content, Ready):
-            if _is_split_if_need_be(content) and _unfinished(document, content) is None:
-                sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
+        if (
+            document.part is None
+            and isinstance(content, Ready)
+            and _is_split_if_need_be(content)
+            and not _unfinished(document, content)
+        ):
+            sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
         return Needed(
             sizes=sizes,
             likely=1,
