@@ -21,6 +21,7 @@ from shared.app.folders import folder_sightings, look
 from shared.app.requests import Made, Requests
 from shared.app.sightings import sightings_of
 from shared.domain.answer_form import Output
+from shared.domain.caching import FEW
 from shared.domain.columns import column
 from shared.domain.document import Document, DocumentStatus, Sighting, sighted
 from shared.domain.estimate import bound
@@ -44,6 +45,8 @@ max_tokens: 8192
 # documents: folder      # a folder is one document: a contract and its annexes
 # archives: document     # a zip, tar or Git work tree is one document; files: one for each file
 # split: never           # a document that is too long fails; auto: asked about in parts, merged
+# continue: 2            # how often an answer that stopped at max_tokens goes on
+# cache: off             # don't mark what all requests begin with to be cached
 # each:                  # several reports of one document; the prompt takes {{ language }}
 #   language: [de, fr]
 # truth:                 # labels beside a manifest's column of right ones: confusion.csv
@@ -219,6 +222,11 @@ def _show(recipe: Recipe, made: Made, document: Document) -> None:
     click.echo(f"the request for {which} has {size:,} bytes, {about}{most}")
     if document.part is not None:
         click.echo("it is one of several: `docmill estimate` says what the whole may cost")
+    if recipe.shared is not None:
+        click.echo(
+            f"where {FEW} or more are sent together, their first {recipe.shared.size:,} bytes are "
+            "marked to be cached; cache: off in the recipe leaves that"
+        )
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
         click.echo(f"\n--- {message['role']}\n{_printable(_told(message['content']))}")

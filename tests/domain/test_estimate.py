@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from shared.adapters.builtin import builtin_recipes, catalog
-from shared.domain.estimate import USUAL_REPORT_TOKENS, bound, estimate
+from shared.domain.estimate import USUAL_REPORT_TOKENS, bound, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.recipe import parse_recipe
 
@@ -42,3 +42,15 @@ def test_a_model_without_a_price_has_no_estimate_in_dollars() -> None:
 def test_the_built_in_recipe_is_priced() -> None:
     recipe = parse_recipe(builtin_recipes()["project-analysis"], name="p", catalog=catalog())
     assert bound(recipe, catalog())(4000)
+
+
+def test_what_may_go_on_may_cost_each_of_its_continuations() -> None:
+    text = "---\nmodel: claude-opus-4-6\nmax_tokens: 10000\ncontinue: 2\n---\n{{ document.text }}\n"
+    going_on = parse_recipe(text, name="recipe.md", catalog=catalog())
+    once = bound(RECIPE, catalog())(4_000)
+    in_all = bound_in_all(going_on, catalog())(4_000)
+    assert once is not None
+    assert in_all is not None
+    # Twice more the answer, and the prompt with one and with two answers in it.
+    assert in_all > 3 * once + 3 * 10_000 * Decimal("2.5e-6")
+    assert bound_in_all(RECIPE, catalog())(4_000) == once

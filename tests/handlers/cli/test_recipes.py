@@ -37,7 +37,16 @@ def test_a_new_recipe_names_every_key_and_what_it_offers_is_fine(
     text = mine.read_text()
     offered = set(re.findall(r"^(?:# )?([a-z_]+):", text, re.MULTILINE))
     assert offered == set(KEYS)
-    for key in ("documents", "archives", "split", "max_wait", "max_attempts", "max_cost"):
+    for key in (
+        "documents",
+        "archives",
+        "split",
+        "continue",
+        "cache",
+        "max_wait",
+        "max_attempts",
+        "max_cost",
+    ):
         mine.write_text(text.replace(f"# {key}:", f"{key}:", 1))
         assert docmill("recipes", "check", mine).status == 0, key
 
