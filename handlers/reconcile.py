@@ -1,9 +1,10 @@
-"""What stands still is brought on, and summaries are published. Triggered by a timer."""
+"""What stands still is brought on, summaries are published, digests made. Triggered by a timer."""
 
 import asyncio
 from typing import Any
 
 from handlers.events import Context, time_limit
+from shared.app.digests import make_digests
 from shared.app.publish import publish_if_due
 from shared.app.reconcile import reconcile
 from shared.ports.blobs import BlobUnreadable
@@ -12,7 +13,7 @@ from shared.wiring.gauges import gauges
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, int]:
-    """Settle doubt, restart what was lost, publish what changed."""
+    """Settle doubt, restart what was lost, publish what changed, put digests together."""
     del event
     return asyncio.run(_reconcile(home(), context))
 
@@ -31,12 +32,14 @@ async def _reconcile(aws: AwsHome, context: Context) -> dict[str, int]:
                 published += publish_if_due(deps, job)
             except BlobUnreadable:
                 aws.log.exception("publishing_failed", job=job.name)
+        digests = make_digests(deps, until=until)
     counts = {
         "adopted": found.adopted,
         "released": found.released,
         "undecided": found.undecided,
         "to_collect": len(found.to_collect),
         "published": published,
+        "digests": digests,
     }
     aws.log.info("reconciled", **counts)
     return counts

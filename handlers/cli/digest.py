@@ -20,10 +20,16 @@ from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted
 from shared.app.publish import FAILURES, SUMMARY
-from shared.domain.digest import DIGEST_NAME, Reported, digest_document
+from shared.domain.digest import (
+    DIGEST_NAME,
+    Reported,
+    digest_document,
+    digest_path,
+    report_read,
+)
 from shared.domain.names import escaped
 from shared.domain.published import NotASummary, read_summary
-from shared.domain.report import REPORT_BEGINS, report_text
+from shared.domain.report import REPORT_BEGINS
 from shared.wiring.laptop import JOB, reading_store, state_file, state_folder
 
 _HEADER_BYTES = 64_000
@@ -145,7 +151,7 @@ def _reports(out: Path) -> Iterator[tuple[str, Path]]:
 
 def _check_places(out: Path, folders: dict[str, _Folder], suffix: str) -> None:
     """Raise Fault where something else lies in a digest's place, before it is paid for."""
-    names = [_name(folder) for folder in folders]
+    names = [digest_path(folder) for folder in folders]
     known: set[str] = set()
     if state_file(out).is_file():
         store = reading_store(out)
@@ -161,10 +167,6 @@ def _check_places(out: Path, folders: dict[str, _Folder], suffix: str) -> None:
             raise Fault(f"{escaped(str(target))} is there and no digest; rename or remove it")
 
 
-def _name(folder: str) -> str:
-    return f"{folder}/{DIGEST_NAME}" if folder else DIGEST_NAME
-
-
 def _head(file: Path) -> bytes:
     with file.open("rb") as opened:
         return opened.read(_HEADER_BYTES)
@@ -172,7 +174,7 @@ def _head(file: Path) -> bytes:
 
 def _put_together(place: Path, folders: dict[str, _Folder]) -> list[str]:
     """Write a document for each folder, and remove those of folders that are gone."""
-    names = [_name(folder) for folder in folders]
+    names = [digest_path(folder) for folder in folders]
     wanted = {place / name for name in names}
     for where, _, files in os.walk(place):
         for file in files:
@@ -190,21 +192,7 @@ def _put_together(place: Path, folders: dict[str, _Folder]) -> list[str]:
 
 def _read(reports: dict[str, Path]) -> Iterator[Reported]:
     for path, file in sorted(reports.items()):
-        data = file.read_bytes()
-        truncated = b"\ntruncated: true\n" in data[:_HEADER_BYTES].partition(b"\n---\n")[0] + b"\n"
-        yield Reported(path=path, text=_text(file, data), truncated=truncated)
-
-
-def _text(file: Path, data: bytes) -> str:
-    """What the model said: below the header, or all of the answer."""
-    match file.suffix:
-        case ".json":
-            answer = json.loads(data)["answer"]
-            return json.dumps(answer, ensure_ascii=False, indent=1)
-        case ".html":
-            return data.decode("utf-8", "replace")
-        case _:
-            return report_text(data)
+        yield report_read(path, file.suffix, file.read_bytes())
 
 
 def _publish(made: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ from shared.app.sightings import (
     sightings_of,
     to_nobody,
 )
+from shared.domain.digest import DIGEST_RECIPE
 from shared.domain.document import Sighting
 from shared.domain.manifest import manifest_kind
 from shared.domain.names import escaped
@@ -32,12 +33,20 @@ class Inputs:
     @property
     def recipe(self) -> Path | None:
         """The recipe that lies beside the documents. Raises Fault where there are several."""
+        return self._beside(RECIPE_NAME, "--recipe")
+
+    @property
+    def digest_recipe(self) -> Path | None:
+        """The same of the recipe for digests."""
+        return self._beside(DIGEST_RECIPE, "--digest")
+
+    def _beside(self, name: str, option: str) -> Path | None:
         folders = dict.fromkeys((*self.folders, *(file.parent for file in self.files)))
-        beside = [each for each in folders if (each / RECIPE_NAME).is_file()]
+        beside = [each for each in folders if (each / name).is_file()]
         if len(beside) > 1 or (beside and len(folders) > 1):
-            names = ", ".join(escaped(str(each / RECIPE_NAME)) for each in beside)
-            raise Fault(f"which recipe for all inputs? Name one with --recipe; here: {names}")
-        return beside[0] / RECIPE_NAME if beside else None
+            names = ", ".join(escaped(str(each / name)) for each in beside)
+            raise Fault(f"which recipe for all inputs? Name one with {option}; here: {names}")
+        return beside[0] / name if beside else None
 
 
 def check_inputs(given: Sequence[str], out: Path | None = None) -> Inputs:

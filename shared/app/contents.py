@@ -15,10 +15,10 @@ from shared.app.folders import MOST_FOLDER_BYTES, read_folder
 from shared.app.gone import misfits
 from shared.app.ranges import Ranges
 from shared.app.variants import plain, rendered_as
-from shared.domain.attachment import excess, most_pages
+from shared.domain.attachment import TOO_MANY_PAGES, excess, most_pages
 from shared.domain.bundle import bundle
 from shared.domain.document import SOURCE_CHANGED, Content, Document, Failure, RowPlace
-from shared.domain.kinds import kind_of, most_bytes
+from shared.domain.kinds import Kind, kind_of, most_bytes
 from shared.domain.manifest import (
     Columns,
     InvalidManifest,
@@ -58,15 +58,25 @@ _MOST_BYTES_PER_CHAR = 4
 """The most bytes that one character takes in any encoding that is read."""
 
 
+class Pdf(Record, frozen=True, kw_only=True):
+    """A PDF that may be asked about by its pages. With `is_beyond` it has more than one request
+    takes, so nothing of it is attached; so it is for a part, whose pages are cut out of it."""
+
+    name: str
+    data: bytes
+    is_beyond: bool = False
+
+
 class Ready(Record, frozen=True, kw_only=True):
     """A document that was read. `digest` is of its content: the same content, the same digest.
-    `losses` say what could not be taken of it. `kept` is what there is of its report, where only
-    the rest is to be asked for.
+    `losses` say what could not be taken of it. `pdf` is it if it may be split by its pages. `kept`
+    is what there is of its report, where only the rest is to be asked for.
     """
 
     digest: str
     input: RenderInput
     losses: tuple[str, ...] = ()
+    pdf: Pdf | None = None
     kept: KeptText | None = None
 
 
@@ -127,7 +137,7 @@ def _read_wholes(
         deps.documents,
         recipe,
         context,
-        file=lambda document, data: _file(deps.converter, document, data, context),
+        file=lambda document, data: _file(deps.converter, document, data, context, split=split),
     )
     for part in _read_ahead(documents):
         kept = kept_texts(deps, part)
@@ -136,7 +146,9 @@ def _read_wholes(
             if is_file:
                 read = _read_files(deps, list(run), context, split=split)
             else:
-                read = ((each, _checked(inner.read(each), context, split=split)) for each in run)
+                read = (
+                    (each, _checked(each, inner.read(each), context, split=split)) for each in run
+                )
             for document, content in read:
                 yield document, _with_kept(content, kept.get(document.path))
 
@@ -175,10 +187,8 @@ def _read_files(
         if isinstance(data, BlobError):
             yield document, _unreadable(data)
         else:
-            yield (
-                document,
-                _checked(_file(deps.converter, document, data, context), context, split=split),
-            )
+            read = _file(deps.converter, document, data, context, split=split)
+            yield document, _checked(document, read, context, split=split)
 
 
 def _most_text(context: int, *, split: bool) -> int:
@@ -203,22 +213,30 @@ def _too_many_bytes(document: Document, context: int, *, split: bool) -> Failure
         if split
         else f"the model's context of {context:,} tokens can hold"
     )
-    message = f"it is {document.content.size:,} bytes, more than {than}; split it"
+    message = f"it is {document.content.size:,} bytes, more than {than}; {document.content.remedy}"
     return Failure(type="document_too_large", message=message)
 
 
-def _file(converter: Converter, document: Document, data: bytes, context: int) -> Read:
+def _file(
+    converter: Converter, document: Document, data: bytes, context: int, *, split: bool
+) -> Read:
     name = plain(document).rsplit("/", 1)[-1]
     kind = kind_of(name, data)
+    by_pages = split and kind is Kind.PDF and not document.content.files
+    pdf = Pdf(name=name, data=data) if by_pages else None
     try:
         if kind is None:
             found = Converted(text=decode(data).text)
+        elif pdf is not None and document.part is not None and document.part.pages:
+            pdf, found = _unattached(pdf)
         else:
             found = converter.convert(name, data, kind, most_pages=most_pages(context))
     except Unreadable as error:
         return Failure(type=error.type, message=error.message)
     except Unconvertible as error:
-        return Failure(type=error.type, message=error.message, retryable=error.retryable)
+        if pdf is None or error.type != TOO_MANY_PAGES:
+            return Failure(type=error.type, message=error.message, retryable=error.retryable)
+        pdf, found = _unattached(pdf)
     digest = hashlib.sha256(data).hexdigest()[:32]
     return Ready(
         digest=digest,
@@ -230,15 +248,21 @@ def _file(converter: Converter, document: Document, data: bytes, context: int) -
             attachments=found.attachments,
         ),
         losses=found.losses,
+        pdf=pdf,
     )
 
 
-def _checked(content: Read, context: int, *, split: bool) -> Read:
+def _unattached(pdf: Pdf) -> tuple[Pdf, Converted]:
+    return replace(pdf, is_beyond=True), Converted(text=f'The document "{pdf.name}" (PDF).')
+
+
+def _checked(document: Document, content: Read, context: int, *, split: bool) -> Read:
     if isinstance(content, Ready):
         why = None if split else too_large(len(content.input.text), context)
         if why is not None:
             return Failure(type=why.type, message=why.message)
-        if content.input.attachments and (over := excess(content.input.attachments, context)):
+        attached, remedy = content.input.attachments, document.content.remedy
+        if attached and (over := excess(attached, context, remedy=remedy)):
             return Failure(type=over[0], message=over[1])
     return content
 

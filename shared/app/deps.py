@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.domain.catalog import Catalog
+from shared.domain.digest import digested_job
 from shared.domain.document import Document, Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
@@ -69,3 +70,7 @@ class Deps:
     def output_key(self, job: JobName, name: str) -> str:
         """Where a file of the job's output goes."""
         return f"{job}/{name}" if self.policy.reports_by_job else name
+
+    def report_place(self, job: JobName, name: str) -> str:
+        """Where a report goes: a digest's lies among those that it is made of."""
+        return self.output_key(digested_job(job) or job, name)

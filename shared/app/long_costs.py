@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.app.contents import Ready
-from shared.app.long_stages import Stages, TooLong
+from shared.app.long_pages import AROUND_BYTES
+from shared.app.long_stages import Stage, Stages
+from shared.app.too_long import TooLong
 from shared.domain.document import Document
 from shared.domain.ids import CustomId
 from shared.domain.recipe_split import Split
@@ -89,12 +91,30 @@ class LongCosts:
                 len(encoded(self._stages.piece_prompt(stage.pieces[number], content.input), name))
                 for number in stage.missing
             ]
+        if stage.pieces[0].pages and len(stage.parts.counts) == 1:
+            return self._by_pages(stage, asked, base)
         merges = self._merges(len(stage.pieces), base)
         return Needed(
             sizes=[*asked, *merges],
             likely=len(asked) + 1,
             bytes=sum(asked),
             text=size_of(content.input.text),
+        )
+
+    def _by_pages(self, stage: Stage, asked: list[int], base: int) -> Needed:
+        """The same for pages; `asked` are the bytes of the requests without them. Where a PDF isn't
+        cut anew, its parts are billed as much as the model takes, at most."""
+        around = AROUND_BYTES + size_of(stage.pieces[0].of)
+        ranges = stage.paged.ranges if stage.paged else ()
+        found = [ranges[number] for number in stage.missing] if ranges else []
+        whole, count = stage.pieces[0].whole_size * 4 // 3, len(stage.pieces)
+        most = [each.most_tokens for each in found] or [self._stages.context] * len(asked)
+        sizes = [size + around + tokens for size, tokens in zip(asked, most, strict=True)]
+        return Needed(
+            sizes=[*sizes, *self._merges(len(stage.pieces), base)],
+            likely=len(asked) + 1,
+            bytes=sum(asked) + (sum(each.bytes for each in found) or whole * len(asked) // count),
+            text=sum(stage.sizes),
         )
 
     def _merges(self, count: int, base: int) -> list[int]:

@@ -4,14 +4,18 @@ What is next is told from the records of its parts each time, never remembered: 
 which have failed, whether all are answered, and whether the answers fit into one request.
 """
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from shared.app.contents import Ready
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
 from shared.app.long_costs import LongCosts
-from shared.app.long_stages import Stage, Stages, TooLong
+from shared.app.long_stages import Stage, Stages
 from shared.app.parts import answer_key, drop
+from shared.app.too_long import TooLong
+from shared.domain.attachment import Attachment
 from shared.domain.document import (
     SOURCE_CHANGED,
     Document,
@@ -30,6 +34,14 @@ from shared.domain.text import too_large
 from shared.ports.blobs import BlobError, BlobStoreUnavailable
 
 
+class Asked(NamedTuple):
+    """What a request says: its prompt, what is attached, and what it lacks of its document."""
+
+    prompt: str
+    attachments: tuple[Attachment, ...] = ()
+    losses: tuple[str, ...] = ()
+
+
 class LongDocuments:
     """What requests for long documents, and for parts of them, say; by one recipe."""
 
@@ -43,20 +55,24 @@ class LongDocuments:
         self.costs = LongCosts(self._stages)
         self.has_split = False
 
-    def prompt(self, document: Document, content: Ready) -> str | Document | None:
-        """The prompt for a part or for a merge; the document as it goes on where it is split now,
+    def asked(self, document: Document, content: Ready) -> Asked | Document | None:
+        """What is said for a part or for a merge; the document as it goes on where it is split now,
         its parts written before; None where one ordinary request is enough. Raises RenderError.
         """
         try:
             if document.part is not None:
-                return self._part_prompt(document, document.part, content)
+                return self._asked_of_part(document, document.part, content)
             if not self.is_too_long(document, content):
                 self.drop(document)
                 return None
             stage = self._stages.of(document, content)
         except TooLong as why:
             return failed(document, why.failure, now=self._deps.clock())
-        return stage.prompt or self._begun(document, stage)
+        if stage.prompt is None:
+            return self._begun(document, stage)
+        # What is lost of a PDF was told when it was cut; a merge doesn't look for it again.
+        losses = content.losses or (document.losses if content.pdf is not None else ())
+        return Asked(stage.prompt, losses=losses)
 
     def drop(self, document: Document) -> None:
         """Forget the parts that a document had, as nobody waits for them any more."""
@@ -67,6 +83,8 @@ class LongDocuments:
         """Whether a document certainly exceeds the model's context, or the provider said so, or all
         of its parts are answered already."""
         if too_large(len(content.input.text), self._stages.context) is not None:
+            return True
+        if self._stages.pages.is_beyond(content):
             return True
         mark = document.parts
         if mark is None or mark.digest != content.digest:
@@ -107,9 +125,9 @@ class LongDocuments:
         self.has_split = True
         count = len(stage.pieces)
         deps.emit("document_split", document=document.path, parts=count, missing=len(stage.missing))
-        return split(document, stage.parts)
+        return split(document, stage.parts, losses=stage.paged.losses if stage.paged else None)
 
-    def _part_prompt(self, document: Document, part: Part, content: Ready) -> str | Document:
+    def _asked_of_part(self, document: Document, part: Part, content: Ready) -> Asked:
         if content.digest != part.digest:
             raise TooLong(
                 "it changed after it was split; it has to be seen again",
@@ -137,7 +155,9 @@ class LongDocuments:
                 "the recipe's prompt adds so much to the text that it doesn't fit into the model's "
                 f"{self._stages.context:,} tokens"
             )
-        return prompt
+        if part.pages and part.level == 0:
+            return Asked(prompt, attachments=(self._stages.pages.cut(part, content),))
+        return Asked(prompt, losses=content.losses)
 
 
 def path_of(part: Part, level: int, number: int) -> str:
@@ -149,7 +169,8 @@ def _record(
     document: Document, path: str, piece: Part, size: int, row: Document | None
 ) -> Document:
     if row is not None:
-        return replace(row, group=document.group, content=replace(document.content, size=size))
+        content = replace(document.content, size=size)
+        return replace(row, group=document.group, content=content, part=piece)
     return Document(
         job=document.job,
         path=path,

@@ -1,4 +1,4 @@
-"""What the header of a merged report says: what all of its document's parts used and cost."""
+"""What a merged report says in its header and its row: what all of its document's parts used."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from shared.domain.answer_form import REPORT_FIELD
 from shared.domain.batch import Batch
 from shared.domain.document import Document
 from shared.domain.outcome import Report
-from shared.domain.parts import Answer, spent
+from shared.domain.parts import Answer, added, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +33,30 @@ def header_of(
     if part is not None:
         more = {"part": part.number + 1, "parts": part.count, "level": part.level}
         return Header(report=report, cost=cost, more=more)
-    if parts is None or not document.merges:
-        return Header(report=report, cost=cost)
-    answers = [each.answer for each in parts_of(deps, document) if each.answer is not None]
-    if not answers:  # it was split once, and sent whole by a recipe with a larger model
+    used = merged_from(deps, batch, document)
+    if used is None or parts is None:
         return Header(report=report, cost=cost)
     whole = replace(
         report,
-        usage=spent(answers) + report.usage,
-        truncated=report.truncated or any(each.truncated for each in answers),
+        usage=used.usage + report.usage,
+        truncated=report.truncated or used.truncated,
     )
+    return Header(report=whole, cost=added(cost, used.cost), more={"parts": parts.counts[0]})
+
+
+def merged_from(deps: Deps, batch: Batch, document: Document) -> Answer | None:
+    """What the answers used that the document's report is merged from, while their records are
+    there; None where it isn't merged."""
+    parts = document.parts
+    if parts is None or not document.merges:
+        return None
+    answers = [each.answer for each in parts_of(deps, document) if each.answer is not None]
+    if not answers:  # it was split once, and sent whole by a recipe with a larger model
+        return None
+    cost: Decimal | None = Decimal(0)
     for answer in answers:
-        cost = _sum(cost, _cost(deps, batch, answer))
-    return Header(report=whole, cost=cost, more={"parts": parts.counts[0]})
+        cost = added(cost, _cost(deps, batch, answer))
+    return together(answers, cost=cost)
 
 
 def as_answer(report: Report) -> Report:
@@ -63,10 +74,6 @@ def answered(document: Document, report: Report) -> Document:
         return document
     answer = Answer(usage=report.usage, truncated=report.truncated, uncounted=report.uncounted)
     return replace(document, answer=answer)
-
-
-def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one + other
 
 
 def _cost(deps: Deps, batch: Batch, answer: Answer) -> Decimal | None:

@@ -199,7 +199,7 @@ def named(part: Document) -> Failure:
     """Why the document of a part that failed has failed."""
     if part.failure is None or part.part is None:
         raise AssertionError(f"{part.path} is no part that failed")
-    place = f"{part.part.number + 1} of {part.part.count}"
+    place = part.part.place
     what = f"part {place}" if part.part.level == 0 else f"merging its parts, run {place}"
     return replace(part.failure, message=f"{what}: {part.failure.message}")
 

@@ -213,7 +213,12 @@ def _is_cached(deps: Deps, group: Group, recipe: Recipe) -> bool:
 
 def _is_slow(read: tuple[Document, Read]) -> bool:
     """Whether reading it may have taken seconds, as it was converted."""
-    return is_converted(read[0].path)
+    return _is_converted(read[0])
+
+
+def _is_converted(document: Document) -> bool:
+    part = document.part
+    return is_converted(part.of if part else document.path)
 
 
 def _in_time(deps: Deps, read: Iterator[tuple[Document, Read]]) -> Iterator[tuple[Document, Read]]:
@@ -267,7 +272,7 @@ async def _spool_part(
             plan.leave_out(member)
             continue
         document, content = next(read)
-        if is_converted(document.path):
+        if _is_converted(document):
             await asyncio.sleep(0)  # others get their turn
         made = requests.make(document, content, member.custom_id)
         if isinstance(made, Document):

@@ -7,10 +7,12 @@ from msgspec.structs import replace
 from shared.app.agreement import publish_agreement
 from shared.app.candidates import still
 from shared.app.deps import Deps
+from shared.app.digest_notes import note_finished
 from shared.app.groups import change_job
 from shared.app.sightings import RECIPE_NAME
 from shared.app.tables import publish_tables
 from shared.domain.batch import BatchStatus
+from shared.domain.digest import DIGEST_RECIPE, digested_job
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.job import Job
@@ -46,7 +48,11 @@ def publish(deps: Deps, name: JobName) -> Summary:
     deps.reports.write_stream(deps.output_key(name, FAILURES), failures)
     tables = publish_tables(deps, name)
     summary = summary.beside(publish_agreement(deps, name))
-    deps.reports.write_many([(deps.output_key(name, SUMMARY), render_summary(summary))])
+    rendered = render_summary(summary)
+    digests = note_finished(
+        deps, before, summary=rendered, published=deps.output_key(name, SUMMARY)
+    )
+    deps.reports.write_many([(deps.output_key(name, SUMMARY), rendered)])
     ended = deps.clock()
     is_whole = failures.count == summary.documents[DocumentStatus.FAILED] and not any(
         batch.status in _CLOSING for batch in summary.batches
@@ -58,6 +64,7 @@ def publish(deps: Deps, name: JobName) -> Summary:
             stale=job.stale and not (is_whole and job.rev == before.rev),
             published_at=ended,
             tables=job.tables or tables,
+            digests=digests,
             publish_tries=0,
             publishing_s=max((ended - began).total_seconds(), 0.0),
         )
@@ -109,7 +116,8 @@ class _Failures:
     def __iter__(self) -> Iterator[bytes]:
         self.count = 0
         if self._problem is not None:
-            yield render_failure(RECIPE_NAME, self._problem, None) + b"\n"
+            recipe = RECIPE_NAME if digested_job(self._name) is None else DIGEST_RECIPE
+            yield render_failure(recipe, self._problem, None) + b"\n"
         found = self._deps.store.failed(self._name)
         for document in still(self._deps, self._name, found, DocumentStatus.FAILED):
             if document.failure is not None:

@@ -29,7 +29,7 @@ _ASIDE = ".docmill/unwritten"
 def report_key(deps: Deps, document: Document, suffix: str | None = None) -> str:
     """Where the document's report lies, or where one of that suffix belongs."""
     path = report_path(document.path, suffix or document.report_suffix)
-    return deps.output_key(document.job, path)
+    return deps.report_place(document.job, path)
 
 
 def has_report(deps: Deps, document: Document) -> bool:
@@ -114,6 +114,7 @@ def put_in_place(deps: Deps, job: JobName) -> tuple[int, frozenset[str]]:
                     now=deps.clock(),
                     suffix=_kept(each).suffix,
                     rows_in=_kept(each).rows_in,
+                    merged=_kept(each).merged,
                 )
                 for each in done
             ]

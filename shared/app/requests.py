@@ -10,7 +10,7 @@ from shared.app.contents import UNKNOWN_CONTEXT, Read, Ready, read_contents
 from shared.app.continuing import why_not
 from shared.app.deps import Deps
 from shared.app.long_costs import Needed
-from shared.app.long_documents import LongDocuments
+from shared.app.long_documents import Asked, LongDocuments
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.attachment import Attachment, billed_at_most
@@ -82,44 +82,44 @@ class Requests:
             return failed(document, failure, now=now)
         try:
             # Only what was sent whole is to go on, and so it stays whole.
-            staged = None if unfinished else self.long.prompt(document, content)
+            staged = None if unfinished else self.long.asked(document, content)
             if isinstance(staged, Document):
                 return staged
-            prompt = self._renderer.render(content.input) if staged is None else staged
+            asked = staged
+            if asked is None:
+                prompt = self._renderer.render(content.input)
+                asked = Asked(prompt, content.input.attachments, content.losses)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
-        attachments = content.input.attachments
+        prompt, attachments, losses = asked
         params = request_params(self.recipe, prompt, attachments)
         if unfinished and content.kept:
             params = continuation(params, content.kept.text)
         request = self._request(params, name)
-        if staged is not None:
-            self.plain = None
-        elif self._shared is None:
-            self.plain = request
-        else:
-            self.plain = _ENCODE({"custom_id": name, "params": params})
-        if (too_large := self._too_large(len(request), attached=bool(attachments))) is not None:
+        self.plain = None if staged else self._unmarked(request, params, name)
+        remedy = document.content.remedy
+        too_large = self._too_large(len(request), attached=bool(attachments), remedy=remedy)
+        if too_large is not None:
             return failed(document, too_large, now=now)
         if not attachments:
             size = len(request)
-            return Made(content.digest, request, size, size // BYTES_PER_TOKEN, content.losses)
+            return Made(content.digest, request, size, size // BYTES_PER_TOKEN, losses)
         return Made(
             content.digest,
             request,
             billed_at_most(attachments, encoded=len(request), context_tokens=self._context),
             _likely(attachments, len(request)),
-            content.losses,
+            losses,
         )
 
-    def _too_large(self, size: int, *, attached: bool) -> Failure | None:
+    def _too_large(self, size: int, *, attached: bool, remedy: str) -> Failure | None:
         policy = self.deps.policy
         most, what = policy.max_batch_bytes - FRAME_BYTES, "a whole batch may have"
         if attached and policy.max_request_bytes < most:
             most, what = policy.max_request_bytes, "a request with attachments may have"
         if size <= most:
             return None
-        message = f"its request is {size:,} bytes, more than {what} ({most:,}); split the document"
+        message = f"its request is {size:,} bytes, more than {what} ({most:,}); {remedy}"
         return Failure(type="request_too_large", message=message)
 
     def costs(
@@ -143,10 +143,8 @@ class Requests:
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0)
         sizes = [made.most_tokens]
-        if document.part is None and isinstance(content, Ready):
-            is_whole = bool(content.input.attachments) or _unfinished(document, content) is not None
-            if not is_whole:
-                sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
+        if isinstance(content, Ready) and _is_split_if_need_be(document, content):
+            sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
         return Needed(
             sizes=sizes,
             likely=1,
@@ -167,6 +165,9 @@ class Requests:
     def _encoded(self, prompt: str, name: CustomId) -> bytes:
         return self._request(request_params(self.recipe, prompt), name)
 
+    def _unmarked(self, request: bytes, params: dict[str, Any], name: CustomId) -> bytes:
+        return request if not self._shared else _ENCODE({"custom_id": name, "params": params})
+
     def _request(self, params: dict[str, Any], name: CustomId) -> bytes:
         """What is sent: with marks where they are to be. Notes about parts stand below the prompt,
         so the marks on what it begins with hold for parts as well."""
@@ -178,6 +179,12 @@ def _unfinished(document: Document, content: Ready) -> Unfinished | None:
     """What there is of a report of this content, if the rest is to be asked for."""
     found = document.unfinished
     return found if found and found.digest == content.digest else None
+
+
+def _is_split_if_need_be(document: Document, content: Ready) -> bool:
+    if document.part is not None or _unfinished(document, content):
+        return False
+    return content.pdf is not None or not content.input.attachments
 
 
 def needed_requests(

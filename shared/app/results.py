@@ -18,7 +18,7 @@ from shared.app.continuing import go_on, keep_whole, kept_whole, was_continued
 from shared.app.deps import Deps
 from shared.app.groups import open_groups_of
 from shared.app.judged import Judged, more_of
-from shared.app.merged import answered, as_answer, header_of
+from shared.app.merged import answered, as_answer, header_of, merged_from
 from shared.app.parts import answer_key, bring_on, drop_merged
 from shared.app.report_places import keep, remove_former
 from shared.app.row_parts import RowSpool
@@ -416,7 +416,7 @@ class Reading:
     def _key(self, path: str) -> str:
         if is_part(path):
             return answer_key(self.deps, self.batch.job, path)
-        return self.deps.output_key(self.batch.job, report_path(path, self._form.suffix))
+        return self.deps.report_place(self.batch.job, report_path(path, self._form.suffix))
 
     def _kept(self, judged: Judged, report: bytes, message: str) -> str:
         """Keep a report aside that can't lie where it belongs, and say what to do."""
@@ -445,6 +445,7 @@ class Reading:
             custom_id=self.members[judged.place].custom_id,
             suffix=self._form.suffix,
             rows_in=self.batch.id if self._form.fields else None,
+            merged=merged_from(self.deps, self.batch, judged.document),
         )
         judged.outcome = _unwritten(judged.outcome, failure)
         return judged
@@ -527,7 +528,9 @@ def _settled(
         case Unfinished():
             return continued(document, outcome, now=now)
         case Report():
-            return answered(reported(document, now=now, **ending._asdict()), outcome)
+            merged = merged_from(deps, batch, document)
+            after = reported(document, now=now, merged=merged, **ending._asdict())
+            return answered(after, outcome)
         case Retry(attempts=attempts):
             return released(marked_long(document, outcome, batch), now=now, attempts=attempts)
         case Fail(failure=failure):

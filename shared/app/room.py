@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from shared.app.candidates import still
 from shared.app.deps import Deps
+from shared.app.digest_notes import as_seen_by
 from shared.app.earlier import Known
 from shared.app.groups import change_job, mark_stale
 from shared.app.parts import end_parts, wanted
@@ -103,7 +104,7 @@ class Room:
         return self._accounts[job]
 
     def _hold(self, group: Group, recipe: Recipe) -> None:
-        deps = self._deps
+        deps = as_seen_by(self._deps, group.job)
         if recipe.max_cost is None:
             raise AssertionError(f"nothing of job {group.job} is held without a limit")
         taken = self._account(group.job).taken

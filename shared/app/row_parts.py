@@ -2,7 +2,8 @@
 
 A part is written before its batch is closed, from one whole reading of its results, and never
 changed. Which of its rows count is decided by the documents, each time the tables are made, so
-reading twice, reporting anew and removing need no change of what is kept.
+reading twice, reporting anew and removing need no change of what is kept. What the parts of a long
+document used is known of the document too: its row is kept with the merge's.
 """
 
 import tempfile
@@ -112,7 +113,8 @@ def current_rows(deps: Deps, job: JobName, documents: Iterable[Document]) -> Ite
         if found is None:
             return
         if found[0] == document.path and document.status is DocumentStatus.REPORTED:
-            yield from (row for row in found[1] if row.batch == document.rows_in)
+            theirs = (row for row in found[1] if row.batch == document.rows_in)
+            yield from (row.merged(document.merged) for row in theirs)
 
 
 def _by_document(parts: Iterable[Iterator[Row]]) -> Iterator[tuple[str, list[Row]]]:

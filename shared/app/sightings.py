@@ -6,6 +6,7 @@ from itertools import chain, islice
 
 from shared.app.variants import in_variants
 from shared.domain.archive import archive_kind
+from shared.domain.digest import DIGEST_RECIPE
 from shared.domain.document import Content, Failure, RowPlace, Sighting
 from shared.domain.manifest import (
     BrokenRow,
@@ -42,7 +43,8 @@ def is_document(path: str) -> bool:
     """Whether what lies at `path` below a job is meant to be one: no marker, nothing hidden."""
     *folders, name = path.split("/")
     hidden = any(part.startswith(".") and part.strip(".") for part in (*folders, name))
-    return bool(name) and not hidden and name not in (RECIPE_NAME, READY_NAME)
+    own = name in (RECIPE_NAME, READY_NAME) or path == DIGEST_RECIPE
+    return bool(name) and not hidden and not own
 
 
 def sightings_of(

@@ -16,6 +16,7 @@ import msgspec
 from shared.app.claims import claim
 from shared.app.copying import copy_answers
 from shared.app.deps import Deps, NoRecipe
+from shared.app.digest_notes import as_seen_by, is_note
 from shared.app.groups import change_job, mark_stale, set_problem
 from shared.app.pauses import current_pause, declare_pause, lift_pause
 from shared.app.plan import AWAITED, Full, Plan, plan_batch, spool_again
@@ -125,6 +126,8 @@ def _works(deps: Deps, until: datetime | None, *, take_over: bool) -> Iterator[_
     for batch in deps.store.due(BatchStatus.PLANNED, now=due_by, limit=_PLANNED_AT_ONCE):
         yield partial(_resume, deps, batch, room, planning)
     for group in list(deps.store.groups()):
+        if is_note(group):
+            continue
         yield partial(_submit_group, deps, group, room, planning, until)
 
 
@@ -137,6 +140,7 @@ async def _submit_group(
     deps: Deps, group: Group, room: Room, planning: asyncio.Lock, until: datetime | None
 ) -> Submitted:
     done = Submitted()
+    deps = as_seen_by(deps, group.job)
     if group.next_at is not None and group.next_at > deps.clock():
         return done
     try:
@@ -212,6 +216,7 @@ def _close_if_empty(deps: Deps, group: Group) -> None:
 
 async def _resume(deps: Deps, batch: Batch, room: Room, planning: asyncio.Lock) -> Submitted:
     """Send a batch whose plan was saved earlier: it was put off, or its process died."""
+    deps = as_seen_by(deps, batch.job)
     try:
         recipe: Recipe | None = deps.recipe(batch.job)
     except NoRecipe:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from shared.app.control import requeue_unpaid
 from shared.app.deps import Deps, NoRecipe
+from shared.app.digests import recipe_came
 from shared.app.folders import Folder, folder_sightings, look, with_folders
 from shared.app.gone import forget_misfits, forget_source
 from shared.app.groups import mark_stale, open_group
@@ -26,6 +27,7 @@ from shared.app.sightings import (
 )
 from shared.app.variants import paths_of
 from shared.domain.archive import archive_kind
+from shared.domain.digest import DIGEST_RECIPE
 from shared.domain.document import RowPlace, Sighting
 from shared.domain.ids import JobName
 from shared.domain.manifest import manifest_kind
@@ -140,6 +142,9 @@ def take_upload(deps: Deps, upload: Upload, *, until: datetime | None = None) ->
         return UploadTaken()
     if path == RECIPE_NAME:
         return _take_job(deps, job, upload, until)
+    if path == DIGEST_RECIPE:
+        recipe_came(deps, job)
+        return UploadTaken()
     if not is_document(path):
         return UploadTaken()
     recipe = _recipe(deps, job)

@@ -18,6 +18,9 @@ MOST_PAGES: Final = 600
 MOST_PAGES_OF_SMALL: Final = 100
 """Of all PDFs in a request, and images likewise (reference, PDF support and vision)."""
 
+TOO_MANY_PAGES: Final = "too_many_pages"
+"""The failure of what has more of them than a request takes."""
+
 MANY_IMAGES: Final = 20
 EDGE_OF_MANY_PX: Final = 2_000
 """With more images than that, none may have a longer side than this (reference)."""
@@ -52,31 +55,41 @@ def most_pages(context_tokens: int) -> int:
     return MOST_PAGES if context_tokens >= LARGE_CONTEXT else MOST_PAGES_OF_SMALL
 
 
-def excess(attachments: Sequence[Attachment], context_tokens: int) -> tuple[str, str] | None:
+def excess(
+    attachments: Sequence[Attachment], context_tokens: int, *, remedy: str = "split it"
+) -> tuple[str, str] | None:
     """What a request can't take of them: a stable word, and one line with what to do."""
     most = most_pages(context_tokens)
     pages = sum(each.pages for each in attachments)
     if pages > most:
-        return "too_many_pages", too_many_pages(pages, most)
+        return TOO_MANY_PAGES, too_many_pages(pages, most, remedy=remedy)
     images = sum(each.is_image for each in attachments)
     if images > most:
         return (
             "too_many_images",
-            f"it has {images:,} images, and a request to this model takes {most}; split it",
+            f"it has {images:,} images, and a request to this model takes {most}; {remedy}",
         )
     edge = max((each.edge_px for each in attachments), default=0)
     if images > MANY_IMAGES and edge > EDGE_OF_MANY_PX:
         message = (
             f"it has {images:,} images, of which one has {edge:,} pixels at a side; with more than "
-            f"{MANY_IMAGES} a request takes {EDGE_OF_MANY_PX:,}: make them smaller, or split it"
+            f"{MANY_IMAGES} a request takes {EDGE_OF_MANY_PX:,}: make them smaller, or {remedy}"
         )
         return "images_too_large", message
     return None
 
 
-def too_many_pages(pages: int, most: int) -> str:
+def too_many_pages(pages: int, most: int, *, remedy: str = "split it") -> str:
     """Why a PDF can't go as one request, and what to do."""
-    return f"it has {pages:,} pages, and a request to this model takes {most}; split it"
+    return f"it has {pages:,} pages, and a request to this model takes {most}; {remedy}"
+
+
+def named(attachments: Sequence[Attachment]) -> str:
+    """What they are, as people count: `3 pages and 1 image`."""
+    images = sum(each.is_image for each in attachments)
+    pages = sum(each.pages for each in attachments)
+    counts = ((pages, "page"), (images, "image"))
+    return " and ".join(f"{n:,} {what}{'s' * (n != 1)}" for n, what in counts if n)
 
 
 def billed_at_most(attachments: Sequence[Attachment], *, encoded: int, context_tokens: int) -> int:

@@ -129,6 +129,16 @@ class Content(Record, frozen=True, kw_only=True):
         return self.row is None and not self.files
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder that is one document."""
+        return self.files > 0 and self.source.endswith("/")
+
+    @property
+    def remedy(self) -> str:
+        """What a person does about one that a request can't take."""
+        return "put some of its files into another folder" if self.is_folder else "split it"
+
+    @property
     def order(self) -> str:
         """Packing order: rows and members in the order they lie in, so reads stay sequential."""
         return f"{self.source}#{self.row.offset:015d}" if self.row else self.source
@@ -137,8 +147,8 @@ class Content(Record, frozen=True, kw_only=True):
 class Failure(Record, frozen=True, kw_only=True):
     """Why a document has no report: `type` and `message` as the API gave them, or docmill's own.
 
-    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix` and `rows_in` are
-    those of a report that is kept (see `Document`).
+    `retryable` says whether `docmill retry` takes it up without `--all`. `suffix`, `rows_in` and
+    `merged` are those of a report that is kept (see `Document`).
     """
 
     type: str
@@ -148,6 +158,7 @@ class Failure(Record, frozen=True, kw_only=True):
     custom_id: CustomId | None = None
     suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
+    merged: Answer | None = None
 
 
 class Sighting(Record, frozen=True, kw_only=True):
@@ -168,10 +179,11 @@ class Document(Record, frozen=True, kw_only=True):
 
     `path` is its identity within the job and names its report. `since` is when this version
     began to wait. `losses` say what its request lacks of it. Of its last report, `reported_digest`
-    is of what it was made from, `report_suffix` what its name ends in, and `rows_in` the batch
-    whose rows have its fields. `parts` says how it was split, `part` which part of a document this
-    record stands for, and `answer` what its answer used. `unfinished` is of an answer that was cut
-    short, and is to go on. `rev` is the store's: the revision read, 0 when never stored.
+    is of what it was made from, `report_suffix` what its name ends in, `rows_in` the batch whose
+    rows have its fields, and `merged` what the answers used that it was merged from. `parts` says
+    how it was split, `part` which part of a document this record stands for, and `answer` what its
+    answer used. `unfinished` is of an answer that was cut short, and is to go on. `rev` is the
+    store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -187,6 +199,7 @@ class Document(Record, frozen=True, kw_only=True):
     reported_digest: str | None = None
     report_suffix: str = REPORT_SUFFIX
     rows_in: BatchId | None = None
+    merged: Answer | None = None
     failure: Failure | None = None
     parts: Parts | None = None
     part: Part | None = None
@@ -300,6 +313,7 @@ def reported(
     now: datetime,
     suffix: str = REPORT_SUFFIX,
     rows_in: BatchId | None = None,
+    merged: Answer | None = None,
 ) -> Document:
     """Its report is written, at once or after it was kept for a while."""
     after = replace(
@@ -310,6 +324,7 @@ def reported(
         reported_digest=document.claimed_digest,
         report_suffix=suffix,
         rows_in=rows_in,
+        merged=merged,
         failure=None,
         unfinished=None,
     )
@@ -336,6 +351,7 @@ def _cut_short(document: Document, unfinished: Unfinished, *, now: datetime) -> 
         reported_digest=unfinished.digest,
         report_suffix=unfinished.suffix or document.report_suffix,
         rows_in=None,
+        merged=None,
         attempts=0,
         failure=None,
         unfinished=None,
@@ -392,11 +408,17 @@ def requeued(document: Document, *, now: datetime) -> Document:
     )
 
 
-def split(document: Document, parts: Parts) -> Document:
-    """Its parts wait, or are under way: they are written before. What there is of an answer about
-    other content isn't gone on with."""
-    status = _after(document, DocumentEvent.SPLIT)
-    return replace(document, status=status, parts=parts, unfinished=None)
+def split(document: Document, parts: Parts, *, losses: tuple[str, ...] | None = None) -> Document:
+    """Its parts wait, or are under way: they are written before. `losses` say what none of them
+    has of it, where that was looked for. What there is of an answer about other content isn't gone
+    on with."""
+    return replace(
+        document,
+        status=_after(document, DocumentEvent.SPLIT),
+        parts=parts,
+        losses=document.losses if losses is None else losses,
+        unfinished=None,
+    )
 
 
 def all_answered(document: Document, *, now: datetime) -> Document:

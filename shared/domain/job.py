@@ -20,6 +20,8 @@ class Job(Record, frozen=True, kw_only=True):
     `publish_tried_at` when last. `plans` goes up with each batch that is planned below a limit of
     costs, so that whoever adds them up notices one that somebody else planned at the same time.
     `tables` says that results tables were written: what lies in their place is docmill's.
+    `digests` says that there is a recipe for digests of its groups, and that those that were
+    finished are noted.
     `rev` is the store's, 0 when never stored.
     """
 
@@ -34,4 +36,5 @@ class Job(Record, frozen=True, kw_only=True):
     publish_tried_at: datetime | None = None
     plans: int = 0
     tables: bool = False
+    digests: bool = False
     rev: int = 0

@@ -30,6 +30,12 @@ def room_for_text(recipe: Recipe, context: int) -> int:
     return (tokens * 5 // 2 - fixed) // max(1, printed["text"] if printed else 1)
 
 
+def room_for_pages(prompt: str, recipe: Recipe, context: int) -> int:
+    """How many tokens of pages a request has room for, beside its prompt and its answer."""
+    size = size_of(prompt) + size_of(system_prompt(recipe, attached=True))
+    return context - recipe.max_tokens - _TOKENS_AROUND - tokens_of(size + _NOTE_BYTES)
+
+
 def fits(prompt: str, recipe: Recipe, context: int) -> bool:
     """Whether a prompt leaves room for its answer."""
     size = size_of(prompt) + size_of(system_prompt(recipe))

@@ -5,6 +5,8 @@ documents: a part never shows under a name of its own. Level 0 are pieces of the
 higher level merges a run of answers of the one below it.
 """
 
+from collections.abc import Sequence
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Final
 
@@ -26,7 +28,7 @@ class Part(Record, frozen=True, kw_only=True):
 
     `of` is the document's path, `splitting` names the way its content was cut, `digest` is of the
     whole content and `whole_size` its bytes. `start` to `end` are characters of the text on level
-    0, and numbers of the parts below on higher ones.
+    0, or pages where the document has `pages`, and numbers of the parts below on higher ones.
     """
 
     of: str
@@ -38,14 +40,25 @@ class Part(Record, frozen=True, kw_only=True):
     end: int
     digest: str
     whole_size: int
+    pages: int = 0
+
+    @property
+    def place(self) -> str:
+        """Which of how many it is, as people count, with its pages where it has some."""
+        which = f"{self.number + 1} of {self.count}"
+        if not self.pages or self.level:
+            return which
+        return f"{which} ({pages_named(self.start, self.end)})"
 
 
 class Answer(Record, frozen=True, kw_only=True):
-    """What a part's answer used; its text lies in the output."""
+    """What a part's answer used; its text lies in the output. Of all the answers that a report was
+    merged from, `cost` is what they cost, in US dollars; None where no price is known."""
 
     usage: Usage
     truncated: bool = False
     uncounted: bool = False
+    cost: Decimal | None = None
 
 
 class Parts(Record, frozen=True, kw_only=True):
@@ -75,6 +88,11 @@ class Parts(Record, frozen=True, kw_only=True):
         return [path for level in range(len(self.counts)) for path in self.paths(of, level)]
 
 
+def pages_named(start: int, end: int) -> str:
+    """A range of pages, as people count: `pages 201-300`."""
+    return f"page {end}" if end == start + 1 else f"pages {start + 1}-{end}"
+
+
 def part_path(of: str, splitting: str, level: int, number: int) -> str:
     """The path of a part's record; those of one level sort as the parts do."""
     return f"{PART_PREFIX}{of}{PART_PREFIX}{splitting}.{level}.{number:04d}"
@@ -96,6 +114,16 @@ def answer_name(path: str) -> str:
     return f".docmill/parts/{name[:2]}/{name}.md"
 
 
-def spent(answers: list[Answer]) -> Usage:
+def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """Two costs; None where one of them isn't known."""
+    return None if one is None or other is None else one + other
+
+
+def together(answers: Sequence[Answer], *, cost: Decimal | None) -> Answer:
     """What the answers used, all together."""
-    return sum((answer.usage for answer in answers), Usage())
+    return Answer(
+        usage=sum((answer.usage for answer in answers), Usage()),
+        truncated=any(answer.truncated for answer in answers),
+        uncounted=any(answer.uncounted for answer in answers),
+        cost=cost,
+    )

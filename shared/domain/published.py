@@ -11,7 +11,7 @@ import msgspec
 from shared.domain.catalog import Usage
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
-from shared.domain.summary import SHOWN, Part, Summary
+from shared.domain.summary import OPEN, SHOWN, Part, Summary
 from shared.domain.totals import Totals
 
 _DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -40,6 +40,20 @@ def read_summary(content: bytes) -> Summary:
         )
     except (msgspec.DecodeError, ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise NotASummary(f"not a summary of docmill's ({type(error).__name__})") from error
+
+
+def finished_groups(content: bytes) -> dict[str, Any]:
+    """Groups without a document that is open, with what the summary says of them."""
+    try:
+        groups = msgspec.json.decode(content)["groups"]
+        return {
+            name: group
+            for name, group in groups.items()
+            if group["documents"]["total"]
+            and not any(group["documents"][status] for status in OPEN)
+        }
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return {}  # somebody else's object under our name
 
 
 def _documents(part: Mapping[str, Any]) -> Counter[DocumentStatus]:

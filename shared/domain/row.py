@@ -4,10 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Self
 
+from msgspec.structs import replace
+
 from shared.domain.batch import Batch
 from shared.domain.catalog import Usage
 from shared.domain.ids import BatchId
 from shared.domain.outcome import Report
+from shared.domain.parts import Answer, added
 from shared.domain.record import Record
 
 OWN_COLUMNS: Final = (
@@ -44,6 +47,17 @@ class Row(Record, frozen=True, kw_only=True):
             usage=report.usage,
             truncated=report.truncated,
             fields=report.fields or {},
+        )
+
+    def merged(self, answers: Answer | None) -> Self:
+        """The row with what the answers used besides, if it is of a report merged from some."""
+        if answers is None:
+            return self
+        return replace(
+            self,
+            cost=added(self.cost, answers.cost),
+            usage=self.usage + answers.usage,
+            truncated=self.truncated or answers.truncated,
         )
 
     def own(self) -> tuple[str | int | bool | Decimal | None, ...]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shared.domain.attachment import Attachment
 from shared.domain.kinds import Kind
+from shared.domain.page_ranges import Paged, Room
 from shared.domain.record import Record
 
 
@@ -43,5 +44,11 @@ class Converter(Protocol):
         """The file `name`, which is of that kind. Raises Unconvertible, with the type
         `too_many_pages` for a PDF of more than `most_pages`."""
 
-    def split_pdf(self, name: str, data: bytes, *, most_pages: int) -> tuple[Attachment, ...]:
-        """The pages of a PDF in order, as PDFs of at most so many. Raises Unconvertible."""
+    def page_ranges(self, name: str, data: bytes, room: Room) -> Paged:
+        """How the PDF is cut, so that each range fits. Raises Unconvertible, with the type
+        `too_many_pages` for one that takes too many ranges, and `request_too_large` where a page by
+        itself doesn't fit."""
+
+    def cut_pdf(self, name: str, data: bytes, *, start: int, end: int) -> Attachment:
+        """The pages from `start` up to `end` of a PDF, counted from 0, titled by them. Raises
+        Unconvertible."""

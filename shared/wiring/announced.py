@@ -9,12 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol
 
-import msgspec
-
 from shared.adapters.s3_blobs import S3Blobs
 from shared.app.publish import SUMMARY
 from shared.domain.document import DocumentStatus
-from shared.domain.summary import OPEN
+from shared.domain.published import finished_groups
 from shared.ports.blobs import BlobNotFound
 
 
@@ -41,8 +39,8 @@ class AnnouncedReports(S3Blobs):
             if name == SUMMARY:
                 before: dict[str, Any] = {}
                 with suppress(BlobNotFound):
-                    before = _finished(self.read(key))
-                for group, counts in _finished(data).items():
+                    before = finished_groups(self.read(key))
+                for group, counts in finished_groups(data).items():
                     if before.get(group) != counts:
                         self._announce(
                             "group_finished",
@@ -52,17 +50,3 @@ class AnnouncedReports(S3Blobs):
                             failed=counts["documents"][DocumentStatus.FAILED],
                         )
             yield key, data
-
-
-def _finished(summary: bytes) -> dict[str, Any]:
-    """Groups without a document that is open, with what the summary says of them."""
-    try:
-        groups = msgspec.json.decode(summary)["groups"]
-        return {
-            name: group
-            for name, group in groups.items()
-            if group["documents"]["total"]
-            and not any(group["documents"][status] for status in OPEN)
-        }
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return {}  # somebody else's object under our name

@@ -28,7 +28,9 @@ from shared.adapters.builtin import builtin_recipes, catalog
 from shared.adapters.dynamo_store import DynamoStore
 from shared.adapters.s3_blobs import S3Blobs, obstore_of, s3_blobs
 from shared.app.deps import Deps, NoRecipe
+from shared.app.digest_notes import RECIPE_MISSING
 from shared.app.sightings import RECIPE_NAME
+from shared.domain.digest import DIGEST_RECIPE, digested_job
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, JobName
 from shared.domain.policy import Policy
@@ -201,7 +203,8 @@ class AwsHome:
 
 
 class JobRecipes:
-    """A job's recipe: `_recipe.md` below it, or the built-in of its name.
+    """A job's recipe: `_recipe.md` below it, or the built-in of its name; of its digests
+    `_digest.md`.
 
     Made per invocation, and only what was found is kept: a recipe that is uploaded counts at once.
     """
@@ -220,17 +223,21 @@ class JobRecipes:
         return self._found[job]
 
     def _read(self, job: JobName) -> Recipe | Failure:
-        name = f"{job}/{RECIPE_NAME}"
+        digested = digested_job(job)
+        name = f"{job}/{RECIPE_NAME}" if digested is None else f"{digested}/{DIGEST_RECIPE}"
         try:
             text = self._beginning(name).decode("utf-8-sig")
         except BlobNotFound:
             builtin = builtin_recipes()
+            if digested is not None:
+                message = f"there is no recipe for digests of {digested!r}: put one at {name}"
+                return Failure(type=RECIPE_MISSING, message=message, retryable=True)
             if job not in builtin:
                 message = (
                     f"job {job!r} has no recipe: put one at {name}, or name the job like a "
                     f"built-in recipe ({', '.join(sorted(builtin))}); its documents wait until then"
                 )
-                return Failure(type="recipe_missing", message=message, retryable=True)
+                return Failure(type=RECIPE_MISSING, message=message, retryable=True)
             name, text = job, builtin[job]
         except BlobUnreadable as error:
             return Failure(type="recipe_invalid", message=error.message, retryable=True)

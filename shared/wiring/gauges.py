@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from shared.app.digest_notes import is_note
 from shared.domain.batch import LIVE, Batch, BatchStatus
 from shared.domain.policy import EVER
 from shared.ports.store import Store
@@ -26,8 +27,9 @@ def gauges(store: Store, *, now: datetime) -> dict[str, int]:
         if status is not BatchStatus.ENDED
         for batch in found
     ]
+    waiting = (group.since for group in store.groups() if not is_note(group))
     return {
-        "oldest_waiting_s": _age((group.since for group in store.groups()), now),
+        "oldest_waiting_s": _age(waiting, now),
         "oldest_batch_s": _age(map(_begun, under_way), now),
         "oldest_results_s": _age(map(_begun, live[BatchStatus.ENDED]), now),
         "live_batches": sum(map(len, live.values())),

@@ -13,6 +13,7 @@ from shared.app.submit import submit
 from shared.app.uploads import Upload, take_together, take_upload
 from shared.domain.document import DocumentStatus
 from shared.domain.policy import Policy
+from tests.adapters.converters import files
 from tests.app.home import JOB, Home
 from tests.archives import recipe
 
@@ -216,3 +217,45 @@ def test_a_folder_and_a_file_of_one_name_do_not_take_each_others_report(home: Ho
     assert take_in(home.deps, JOB, [seen]).unusable == 1
     failures = [document.failure for document in home.store.failed(JOB)]
     assert [each.type for each in failures if each] == ["duplicate_path"]
+
+
+@pytest.mark.parametrize(
+    ("annexes", "type_", "says"),
+    [
+        (
+            {"1.pdf": files.pdf(*["x"] * 400), "2.pdf": files.pdf(*["x"] * 300)},
+            "too_many_pages",
+            "it has 700 pages, and a request to this model takes 600; put some of its files",
+        ),
+        (
+            {"1.pdf": files.pdf(*["x"] * 601)},
+            "too_many_pages",
+            "annexes/1.pdf: it has 601 pages, and a request to this model takes 600; split it",
+        ),
+        (
+            {"1.pdf": files.pdf("x", "y"), "2.png": files.image(), "3.md": "word " * 1_000_000},
+            "document_too_large",
+            "2 pages and 1 image of it are attached, so it isn't asked about in parts; put some",
+        ),
+        (
+            {f"{n}.pdf": files.pdf(*["words " * 40] * 40) for n in range(5)},
+            "request_too_large",
+            "more than a request with attachments may have (60,000); put some of its files into",
+        ),
+    ],
+    ids=["pages", "one file", "context", "bytes"],
+)
+def test_a_folder_that_a_request_can_not_take_fails_and_says_what_to_do(
+    home: Home, annexes: dict[str, str | bytes], type_: str, says: str
+) -> None:
+    most = 60_000 if type_ == "request_too_large" else 32_000_000
+    home.deps = replace(home.deps, policy=Policy(reports_by_job=True, max_request_bytes=most))
+    home.write("legal/acme/contract.md", "# Contract")
+    for name, data in annexes.items():
+        home.write(f"legal/acme/annexes/{name}", data)
+    upload(home, "legal/acme/last.md")
+    ready(home)
+    failure = home.documents()["acme"].failure
+    assert failure is not None
+    assert (failure.type, says in failure.message) == (type_, True), failure.message
+    assert home.requested() == 0

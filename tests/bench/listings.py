@@ -206,6 +206,7 @@ def measured(phase: str, keys: int, folder: Path | None) -> dict[str, Any]:
                 job=_JOB,
                 group=None,
                 recipe=None,
+                digest=None,
                 ready=False,
                 as_json=True,
             )

@@ -12,6 +12,7 @@ from shared.adapters.simulator.server import Running, running_simulator
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.wiring.aws import home
+from tests.adapters.converters import files
 from tests.handlers.aws_home import JOB, Cloud, cloud, sqs_event, tens
 
 RECIPE = b"---\nmodel: claude-haiku-4-5\n---\nReview it.\n\n{{ document.text }}\n"
@@ -69,3 +70,20 @@ def test_a_part_that_fails_fails_its_document_alone(aws: Cloud, provider: Runnin
     [failure] = aws.failures()
     assert failure["path"] == "long.md"
     assert failure["message"].startswith("part 3 of 3: ")
+
+
+def test_a_pdf_of_too_many_pages_becomes_one_report(aws: Cloud) -> None:
+    long = files.pdf(*(f"Sheet {number}" for number in range(110)))
+    put(aws, {"_recipe.md": RECIPE, "a/long.pdf": long, "_READY": b""})
+    aws.take_uploads()
+    submit.handler({}, aws.invocation)
+    assert home().store.count(JobName(JOB))["a"] == {DocumentStatus.IN_PARTS: 1}
+    summary = aws.settle()
+    assert aws.reports() == {"a/long.pdf.md"}
+    assert summary["outcomes"]["parts"] == 5
+    assert len(aws.paid()) == len(set(aws.paid())) == 6
+    body = aws.s3.get_object(Bucket=aws.output, Key=f"{JOB}/a/long.pdf.md")["Body"].read()
+    header = yaml.safe_load(body.decode().split("---\n")[1])
+    assert header["parts"] == 5
+    assert header["input_tokens"] > 110 * 1_600
+    assert header["cost_usd"] == pytest.approx(summary["cost_usd"])

@@ -14,6 +14,7 @@ from handlers import collect, intake, poll, reconcile, submit
 from shared.adapters.simulator.faults import Call, Fault
 from shared.adapters.simulator.messages import Cut
 from shared.domain.batch import BatchStatus
+from shared.domain.digest import digest_job
 from shared.domain.document import DocumentStatus
 from shared.domain.ids import JobName
 from shared.domain.summary import OPEN
@@ -134,6 +135,7 @@ def live_through_everything(aws: Cloud, calls: Calls, patch: pytest.MonkeyPatch)
     _copied(run)
     _cut_off(run, recipe)
     _too_long(run)
+    _digest(run)
     _closed(run)
     _fields(run, patch)
 
@@ -258,6 +260,19 @@ def _too_long(run: Run) -> None:
     run.tell_of("long/b.md", "ObjectRemoved:Delete")
     run.settle("long")
     assert home().store.count(JobName("long")) == {"": {DocumentStatus.REPORTED: 1}}
+
+
+def _digest(run: Run) -> None:
+    """A digest of the group of a job."""
+    recipe = b"---\nmodel: claude-haiku-4-5\nmax_wait: 1s\n---\n{{ document.text }}"
+    run.upload({"_digest.md": recipe, "_READY": b""}, job="long")
+    end = time.monotonic() + _PATIENCE_S
+    while not home().store.count(digest_job(JobName("long"))):
+        assert time.monotonic() < end
+        run.reconcile({}, run.aws.invocation)
+        time.sleep(0.1)
+    run.settle(digest_job(JobName("long")))
+    assert "long/_digest.md" in run.aws.keys("long/")
 
 
 def _closed(run: Run) -> None:

@@ -23,6 +23,7 @@ _GROUP = click.option("--group", metavar="GROUP", help="A folder below the job."
 @click.option("--job", metavar="JOB", help="The job.  [default: project-analysis]")
 @_GROUP
 @click.option("--recipe", metavar="FILE", help="The job's recipe from now on.")
+@click.option("--digest", metavar="FILE", help="The recipe of digests of its groups from now on.")
 @click.option("--ready", is_flag=True, help="Submit the groups at once.")
 @_JSON
 def drop(  # noqa: PLR0917 - click passes them by name
@@ -31,6 +32,7 @@ def drop(  # noqa: PLR0917 - click passes them by name
     job: str | None,
     group: str | None,
     recipe: str | None,
+    digest: str | None,
     ready: bool,
     as_json: bool,
 ) -> int:
@@ -41,7 +43,14 @@ def drop(  # noqa: PLR0917 - click passes them by name
     from handlers.cli.stack.drop import drop as perform
 
     return perform(
-        inputs, stack=stack, job=job, group=group, recipe=recipe, ready=ready, as_json=as_json
+        inputs,
+        stack=stack,
+        job=job,
+        group=group,
+        recipe=recipe,
+        digest=digest,
+        ready=ready,
+        as_json=as_json,
     )
 
 

@@ -24,6 +24,7 @@ from shared.app.control import (
     would_wait,
 )
 from shared.app.deps import Deps, NoRecipe
+from shared.app.digest_notes import as_seen_by
 from shared.app.load import waiting
 from shared.app.report_places import put_in_place
 from shared.domain.ids import JobName
@@ -40,7 +41,7 @@ def retry(stack: str, *, job: str | None, final: bool, given: Consent, as_json: 
     """Let failed documents wait again; the stack submits them when it looks at groups next."""
     with opened(stack) as found:
         name = only_job(found, job)
-        deps = found.deps()
+        deps = as_seen_by(found.deps(), name)
         _, kept = put_in_place(deps, name)
         wanted = (worth_retrying(final=final, kept=kept), unpaid(deps, name))
         if not _agreed(deps, name, wanted, given, as_json=as_json):

@@ -22,6 +22,7 @@ from shared.adapters.builtin import builtin_recipes, catalog
 from shared.adapters.s3_blobs import PART_BYTES, THREADS
 from shared.app.sightings import READY_NAME, RECIPE_NAME, is_document
 from shared.app.slices import slices
+from shared.domain.digest import DIGEST_RECIPE
 from shared.domain.ids import JobName
 from shared.domain.names import InvalidName, check_path, escaped
 from shared.domain.recipe import RecipeError, parse_recipe
@@ -54,6 +55,7 @@ def drop(
     job: str | None,
     group: str | None,
     recipe: str | None,
+    digest: str | None,
     ready: bool,
     as_json: bool,
 ) -> int:
@@ -64,7 +66,9 @@ def drop(
     recipe_file = Path(recipe) if recipe is not None else given.recipe
     if recipe_file is not None and job is None:
         raise Fault(f"{recipe_file} is the recipe of which job? Name it with --job")
+    digest_file = Path(digest) if digest is not None else given.digest_recipe
     text = None if recipe_file is None else _recipe(recipe_file)
+    digest_text = None if digest_file is None else _recipe(digest_file)
     blobs = files_of(given)
     extent = check(walk(blobs, given, group))
     if not extent.files:
@@ -73,7 +77,8 @@ def drop(
     on_leaving("what is uploaded is there, and the same command goes on from there")
     with opened(stack) as found:
         work = _Drop(found, blobs, target)
-        _put_recipe(work, text)
+        _put_recipe(work, RECIPE_NAME, text)
+        _put_recipe(work, DIGEST_RECIPE, digest_text)
         with meter("uploading", total=extent.files, as_json=as_json) as shown:
             for part in slices(work.pairs(given, group, extent.files, extent.first, extent.last)):
                 work.upload(part, done, shown)
@@ -132,17 +137,17 @@ def _recipe(file: Path) -> str:
     return text
 
 
-def _put_recipe(work: "_Drop", text: str | None) -> None:
+def _put_recipe(work: "_Drop", name: str, text: str | None) -> None:
     """First, so that documents are grouped by it; and only if it is another: the stack looks
     through all of the job whenever one comes."""
     if text is None:
         return
     try:
-        there = work.stack.documents.read(work.key(RECIPE_NAME))
+        there = work.stack.documents.read(work.key(name))
     except BlobNotFound:
         there = b""
     if there != text.encode():
-        work.stack.documents.write_many([(work.key(RECIPE_NAME), text.encode())])
+        work.stack.documents.write_many([(work.key(name), text.encode())])
 
 
 class _Drop:

@@ -8,6 +8,7 @@ from handlers.cli.faults import Fault
 from handlers.cli.stack.aws_errors import translated
 from shared.app.sightings import is_document
 from shared.app.uploads import UNPLACED
+from shared.domain.digest import digested_job
 from shared.domain.ids import JobName
 from shared.domain.names import RESERVED, InvalidName, check_job, escaped
 from shared.wiring.stack import Stack, open_stack
@@ -28,7 +29,7 @@ def named_job(name: str) -> JobName:
         check_job(name)
     except InvalidName as error:
         raise Fault(f"--job: {error.message}") from None
-    if "/" in name:
+    if "/" in (digested_job(JobName(name)) or name):
         raise Fault(f"--job: {escaped(name)} holds a slash; folders below a job are --group")
     return JobName(name)
 
@@ -37,7 +38,8 @@ def filled_job(name: str) -> JobName:
     """The job that an option names to put documents into. Raises Fault."""
     job = named_job(name)
     # In any case: what is fetched may go to a file system that doesn't tell them apart.
-    if job == UNPLACED or job.casefold() in RESERVED or not is_document(job):
+    is_own = job == UNPLACED or digested_job(job) is not None
+    if is_own or job.casefold() in RESERVED or not is_document(job):
         raise Fault(f"--job: docmill keeps the name {escaped(job)} for itself; choose another")
     return job
 
@@ -53,7 +55,7 @@ def only_job(stack: Stack, name: str | None) -> JobName:
     found = jobs_of(stack)
     if name is not None:
         job = named_job(name)
-        if job not in found:
+        if (digested_job(job) or job) not in found:
             raise Fault(f"the stack {stack.name} has no job {escaped(job)}; {_listed(found)}")
         return job
     if len(found) != 1:

@@ -26,6 +26,7 @@ from handlers.cli.wording import counted, dollars, moment, span
 from shared.adapters.s3_blobs import THREADS
 from shared.app.publish import SUMMARY
 from shared.domain.batch import LIVE, Batch
+from shared.domain.digest import digested_job
 from shared.domain.document import Failure
 from shared.domain.ids import JobName
 from shared.domain.names import escaped
@@ -83,7 +84,7 @@ def status(stack: str, *, job: str | None, as_json: bool) -> int:
     with opened(stack) as found:
         names = jobs_of(found)
         wanted = [named_job(job)] if job is not None else names
-        if job is not None and wanted[0] not in names:
+        if job is not None and (digested_job(wanted[0]) or wanted[0]) not in names:
             listed = ", ".join(map(escaped, names[:10])) or "none yet"
             raise Fault(f"the stack {stack} has no job {escaped(job)}; there: {listed}")
         shown = _published(found, wanted)

@@ -11,6 +11,7 @@ from shared.adapters.converters.tasks import Answer, Bounds, Task, decode_answer
 from shared.domain.attachment import Attachment
 from shared.domain.catalog import Sight
 from shared.domain.kinds import Kind
+from shared.domain.page_ranges import Paged, Room
 from shared.ports.converter import Converted, Unconvertible
 
 MEMORY_BYTES = 1 << 30
@@ -49,10 +50,20 @@ class ConverterProcess:
             raise AssertionError("an answer without a fault has what was converted")
         return msgspec.structs.replace(found, losses=_bounded(found.losses))
 
-    def split_pdf(self, name: str, data: bytes, *, most_pages: int) -> tuple[Attachment, ...]:
+    def page_ranges(self, name: str, data: bytes, room: Room) -> Paged:
         """Raises Unconvertible like `convert`."""
-        task = Task(name=name, kind=Kind.PDF, data=data, most_pages=most_pages, split=True)
-        return self._ask(task).parts
+        task = Task(name=name, kind=Kind.PDF, data=data, room=room)
+        found = self._ask(task).paged
+        if found is None:
+            raise AssertionError("an answer without a fault has the ranges")
+        return msgspec.structs.replace(found, losses=_bounded(found.losses))
+
+    def cut_pdf(self, name: str, data: bytes, *, start: int, end: int) -> Attachment:
+        """Raises Unconvertible like `convert`."""
+        found = self._ask(Task(name=name, kind=Kind.PDF, data=data, cut=(start, end))).part
+        if found is None:
+            raise AssertionError("an answer without a fault has the pages")
+        return found
 
     def close(self) -> None:
         """End the child."""

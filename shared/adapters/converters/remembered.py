@@ -4,13 +4,15 @@ what it may cost, and converts it anew when it sends it."""
 import hashlib
 import tempfile
 import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import msgspec
 
 from shared.domain.attachment import Attachment
 from shared.domain.kinds import Kind
+from shared.domain.page_ranges import Paged, Room
 from shared.ports.converter import Converted, Converter, Unconvertible
 
 MOST_BYTES = 1_000_000_000
@@ -18,7 +20,8 @@ MOST_BYTES = 1_000_000_000
 
 _MOST_FAULTS = 100_000
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Converted).decode
+
+T = TypeVar("T")
 
 
 class RememberingConverter:
@@ -41,22 +44,34 @@ class RememberingConverter:
     def convert(self, name: str, data: bytes, kind: Kind, *, most_pages: int) -> Converted:
         """Raises Unconvertible, the same for the same file."""
         key = hashlib.sha256(f"{kind}\0{most_pages}\0{name}\0".encode() + data).digest()
+        return self._asked(
+            key,
+            Converted,
+            lambda: self._converter.convert(name, data, kind, most_pages=most_pages),
+        )
+
+    def page_ranges(self, name: str, data: bytes, room: Room) -> Paged:
+        """Raises Unconvertible, the same for the same file."""
+        key = hashlib.sha256(f"{room}\0{name}\0".encode() + data).digest()
+        return self._asked(key, Paged, lambda: self._converter.page_ranges(name, data, room))
+
+    def cut_pdf(self, name: str, data: bytes, *, start: int, end: int) -> Attachment:
+        """As the other one answers: a part is asked for once, when it is sent."""
+        return self._converter.cut_pdf(name, data, start=start, end=end)
+
+    def _asked(self, key: bytes, kind: type[T], ask: Callable[[], T]) -> T:
         if (fault := self._faults.get(key)) is not None:
             raise fault.again()
-        if (known := self._read(key)) is not None:
+        if (known := self._read(key, kind)) is not None:
             return known
         try:
-            found = self._converter.convert(name, data, kind, most_pages=most_pages)
+            found = ask()
         except Unconvertible as error:
             if len(self._faults) < _MOST_FAULTS and not error.retryable:
                 self._faults[key] = error.again()
             raise
         self._write(key, _encode(found))
         return found
-
-    def split_pdf(self, name: str, data: bytes, *, most_pages: int) -> tuple[Attachment, ...]:
-        """As the other one answers."""
-        return self._converter.split_pdf(name, data, most_pages=most_pages)
 
     def _open(self) -> BinaryIO:
         file = cast(
@@ -67,13 +82,13 @@ class RememberingConverter:
         self._file = file
         return file
 
-    def _read(self, key: bytes) -> Converted | None:
+    def _read(self, key: bytes, kind: type[T]) -> T | None:
         place = self._places.get(key)
         if place is None or self._file is None:
             return None
         try:
             self._file.seek(place[0])
-            return _decode(self._file.read(place[1]))
+            return msgspec.msgpack.decode(self._file.read(place[1]), type=kind)
         except (OSError, msgspec.DecodeError):
             return None
 

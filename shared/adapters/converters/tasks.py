@@ -5,17 +5,19 @@ import msgspec
 from shared.domain.attachment import Attachment
 from shared.domain.catalog import Sight
 from shared.domain.kinds import Kind
+from shared.domain.page_ranges import Paged, Room
 from shared.ports.converter import Converted
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to convert, or with `split` a PDF to cut into parts of `most_pages`."""
+    """A file to convert; with `room` a PDF whose ranges are asked for, with `cut` one of them."""
 
     name: str
     kind: Kind
     data: bytes
-    most_pages: int
-    split: bool = False
+    most_pages: int = 0
+    room: Room | None = None
+    cut: tuple[int, int] | None = None
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +31,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One of them. With `spent` the child is to be replaced."""
 
     converted: Converted | None = None
-    parts: tuple[Attachment, ...] = ()
+    paged: Paged | None = None
+    part: Attachment | None = None
     fault: Fault | None = None
     spent: bool = False
 

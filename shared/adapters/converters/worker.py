@@ -57,10 +57,8 @@ def _answer(message: bytes, sight: Sight) -> bytes:
 
 
 def _done(task: Task, sight: Sight) -> Answer:
-    if task.split:
-        from shared.adapters.converters import pdf  # noqa: PLC0415 - imported where needed
-
-        return Answer(parts=pdf.split(task.name, task.data, sight, most_pages=task.most_pages))
+    if task.room is not None or task.cut is not None:
+        return _by_pages(task, sight)
     found = convert(task.name, task.data, task.kind, sight, most_pages=task.most_pages)
     return Answer(
         converted=Converted(
@@ -69,6 +67,15 @@ def _done(task: Task, sight: Sight) -> Answer:
             losses=tuple(_clean(loss) for loss in found.losses),
         )
     )
+
+
+def _by_pages(task: Task, sight: Sight) -> Answer:
+    from shared.adapters.converters import pdf_pages  # noqa: PLC0415 - imported where needed
+
+    if task.room is not None:
+        return Answer(paged=pdf_pages.ranges(task.data, sight, task.room))
+    start, end = task.cut or (0, 0)
+    return Answer(part=_titled(pdf_pages.cut(task.name, task.data, sight, start=start, end=end)))
 
 
 def _titled(attachment: Attachment) -> Attachment:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pypdfium2
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from shared.adapters.converters.process import ConverterProcess
-from shared.ports.converter import Converted
+from shared.domain.page_ranges import Room
+from shared.ports.converter import Converted, Unconvertible
 from tests.adapters.converters import files
 
 Convert = Callable[[str, bytes], Converted]
@@ -55,8 +57,17 @@ def test_a_pdf_that_opens_without_a_password_goes_without_its_lock(
 
 def test_a_pdf_is_cut_by_pages_in_order(converter: ConverterProcess) -> None:
     data = files.pdf(*(f"Page {n}" for n in range(1, 8)))
-    parts = converter.split_pdf("long.pdf", data, most_pages=3)
-    assert [part.pages for part in parts] == [3, 3, 1]
+    found = converter.page_ranges("long.pdf", data, Room(pages=3, tokens=99_999, bytes=99_999))
+    assert [(each.start, each.end) for each in found.ranges] == [(0, 3), (3, 6), (6, 7)]
+    parts = [
+        converter.cut_pdf("long.pdf", data, start=each.start, end=each.end) for each in found.ranges
+    ]
+    for part, told in zip(parts, found.ranges, strict=True):
+        assert part.pages == told.end - told.start
+        assert len(part.data) == told.bytes
+        assert (part.most_tokens, part.likely_tokens) == (told.most_tokens, told.likely_tokens)
+    again = converter.cut_pdf("long.pdf", data, start=0, end=3)
+    assert again == parts[0], "the same pages are the same bytes"
     assert [part.title for part in parts] == [
         "long.pdf, pages 1 to 3 of 7",
         "long.pdf, pages 4 to 6 of 7",
@@ -68,6 +79,36 @@ def test_a_pdf_is_cut_by_pages_in_order(converter: ConverterProcess) -> None:
         texts += [page.get_textpage().get_text_bounded().strip() for page in document]
         document.close()
     assert texts == [f"Page {n}" for n in range(1, 8)]
+
+
+def test_ranges_leave_room_for_tokens_and_bytes_too(converter: ConverterProcess) -> None:
+    data = files.pdf(*("words " * 200 for _ in range(8)))
+    wide = Room(pages=600, tokens=10**9, bytes=10**9)
+    [whole] = converter.page_ranges("a.pdf", data, wide).ranges
+    by_tokens = replace(wide, tokens=whole.most_tokens // 2)
+    assert [each.end for each in converter.page_ranges("a.pdf", data, by_tokens).ranges] == [4, 8]
+    by_bytes = replace(wide, bytes=whole.bytes // 2)
+    found = converter.page_ranges("a.pdf", data, by_bytes)
+    assert [each.end for each in found.ranges] == [2, 4, 6, 8]
+    assert max(each.bytes for each in found.ranges) <= by_bytes.bytes
+    assert found.pages == 8
+
+
+def test_what_can_not_be_cut_so_that_it_fits_says_why(converter: ConverterProcess) -> None:
+    with pytest.raises(Unconvertible) as caught:
+        converter.page_ranges("a.pdf", files.pdf("x"), Room(pages=9, tokens=99_999, bytes=400))
+    assert caught.value.type == "request_too_large"
+    assert "its page 1 by itself is" in caught.value.message
+    many = files.pdf(*["x"] * 201)
+    with pytest.raises(Unconvertible) as caught:
+        converter.page_ranges("a.pdf", many, Room(pages=1, tokens=99_999, bytes=99_999))
+    assert caught.value.type == "too_many_pages"
+    assert "201 pages and would take more than the 200 parts" in caught.value.message
+
+
+def test_pages_of_a_locked_pdf_are_cut_without_its_lock(converter: ConverterProcess) -> None:
+    part = converter.cut_pdf("locked.pdf", files.locked_pdf(""), start=0, end=1)
+    assert b"/Encrypt" not in base64.b64decode(part.data)
 
 
 @pytest.mark.parametrize(

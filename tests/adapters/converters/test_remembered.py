@@ -7,6 +7,7 @@ import pytest
 from shared.adapters.converters.remembered import RememberingConverter
 from shared.domain.attachment import Attachment
 from shared.domain.kinds import Kind
+from shared.domain.page_ranges import Paged, PageRange, Room
 from shared.ports.converter import Converted, Unconvertible
 
 
@@ -25,9 +26,16 @@ class Counting:
         )
         return Converted(text=f"{name} {data!r} {kind} {most_pages}", attachments=(image,))
 
-    def split_pdf(self, name: str, data: bytes, *, most_pages: int) -> tuple[Attachment, ...]:
+    def page_ranges(self, name: str, data: bytes, room: Room) -> Paged:
         self.asked.append(name)
-        return ()
+        if name == "bad":
+            raise Unconvertible("request_too_large", "it is bad")
+        one = PageRange(start=0, end=room.pages, bytes=len(data), most_tokens=9, likely_tokens=3)
+        return Paged(ranges=(one,))
+
+    def cut_pdf(self, name: str, data: bytes, *, start: int, end: int) -> Attachment:
+        self.asked.append(name)
+        raise AssertionError("no part is cut here")
 
 
 def test_the_same_file_is_converted_once_and_any_other_anew(tmp_path: Path) -> None:
@@ -56,6 +64,18 @@ def test_a_failure_is_remembered_unless_it_may_pass(tmp_path: Path) -> None:
             kept.convert(name, b"", Kind.PDF, most_pages=1)
         assert caught.value.message == "it is bad"
     assert inner.asked == ["bad", "slow", "slow"]
+
+
+def test_the_same_pdf_is_looked_through_once_for_the_same_room(tmp_path: Path) -> None:
+    inner = Counting()
+    kept = RememberingConverter(inner, tmp_path)
+    rooms = [Room(pages=pages, tokens=9, bytes=9) for pages in (1, 2, 1, 2)]
+    found = [kept.page_ranges("a", b"1", room).pages for room in rooms]
+    assert found == [1, 2, 1, 2]
+    for _ in range(2):
+        with pytest.raises(Unconvertible):
+            kept.page_ranges("bad", b"1", rooms[0])
+    assert inner.asked == ["a", "a", "bad"]
 
 
 def test_what_finds_no_room_is_converted_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files of a person become documents of a stack."""
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +200,64 @@ def test_a_faulty_recipe_is_refused_and_a_recipe_goes_up_once(
     count = stack.versions(stack.cloud.input)
     assert stack(*words).status == 0
     assert stack.versions(stack.cloud.input) == count
+
+
+def test_the_recipe_for_digests_goes_up_and_its_job_can_be_looked_at(
+    stack: Deployed, tmp_path: Path
+) -> None:
+    root = tmp_path / "in"
+    (root / "a").mkdir(parents=True)
+    (root / "a/one.md").write_text("# One")
+    (root / "_recipe.md").write_text(RECIPE)
+    second = "---\nmodel: claude-haiku-4-5\nmax_wait: 1s\n---\nRank these.\n{{ document.text }}\n"
+    (root / "_digest.md").write_text(second.replace("model:", "modl:"))
+    words = ("drop", root, "--job", "j", "--ready")
+    refused = stack(*words)
+    assert refused.status == 2
+    assert "nothing was uploaded" in refused.said
+    assert stack.inputs() == {}
+    (root / "_digest.md").write_text(second)
+    assert stack(*words).status == 0
+    assert {"j/_recipe.md", "j/_digest.md", "j/a/one.md"} <= set(stack.inputs())
+    other = tmp_path / "other.md"
+    other.write_text(second.replace("max_wait", "max_cost: 0.000001\nmax_wait"))
+    assert stack(*words, "--digest", other).status == 0
+    assert (
+        stack.cloud.s3.get_object(Bucket=stack.cloud.input, Key="j/_digest.md")["Body"].read()
+        == other.read_bytes()
+    )
+
+    digests = "j/.docmill/digest"
+    stack.cloud.take_uploads()
+    stack.cloud.settle("j")
+    assert stack("status", "--job", "j").status == 0
+    until_status(stack, digests, 1)
+    assert "may cost" in stack.cloud.failures(digests)[0]["message"]
+    stack.cloud.s3.put_object(
+        Bucket=stack.cloud.input, Key="j/_digest.md", Body=other.read_bytes()[:-1]
+    )
+    list(stack.cloud.taken(stack.cloud.uploads))  # nobody hears of it
+    retried = stack("retry", "--job", digests, "--yes")
+    assert retried.status == 3
+    assert "1 failed document of" in retried.out
+    assert "1 document, about" in retried.out
+    stack.cloud.s3.put_object(Bucket=stack.cloud.input, Key="j/_digest.md", Body=second.encode())
+    stack.cloud.take_uploads()
+    until_status(stack, digests, 0)
+    assert "j/a/_digest.md" in stack.cloud.keys("j/a/")
+    listed = stack("reports", "list", "--job", "j")
+    assert listed.out.splitlines() == ["a/_digest.md", "a/one.md.md"]
+    assert stack("retry", "--job", digests).status == 0
+    assert stack("status", "--job", "k/.docmill/digest").status == 2
+    assert stack("drop", root, "--job", digests).status == 2
+
+
+def until_status(stack: Deployed, job: str, wanted: int) -> None:
+    deadline = time.monotonic() + 30
+    while stack("status", "--job", job).status != wanted:
+        assert time.monotonic() < deadline
+        stack.cloud.tick()
+        time.sleep(0.2)
 
 
 def test_a_job_without_a_recipe_is_said_to_wait(stack: Deployed, tmp_path: Path) -> None:
