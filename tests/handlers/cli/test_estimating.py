@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from decimal import Decimal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,9 @@ def test_it_says_what_the_run_then_does_and_says(
     assert (own["model"], before["documents"]) == (MODEL, said["documents"])
     assert own["input_tokens"] == said["input_tokens"]
     for name in ("likely_usd", "at_most_usd"):
-        assert Decimal(own[name]) == Decimal(str(said[name]))
+        assert isinstance(own[name], float)
+        assert own[name] == said[name]
+    assert datetime.fromisoformat(before["at"]).tzinfo is not None
     assert before["batches"] == provider.batches()
 
 
