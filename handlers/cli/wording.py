@@ -169,7 +169,9 @@ def priced(
         about = likely if likely.startswith(_LESS) else f"about {likely}"
         without = money(guess.likely_without_batches or Decimal(0), digits=2)
         longest = f"all {counted(recipe.max_tokens, 'token')} it may have"
-        if guess.report_tokens >= recipe.max_tokens:
+        if guess.tries > 1:
+            longest += f", {guess.tries} times, as one that doesn't fit its fields is paid for too"
+        if guess.report_tokens >= recipe.max_tokens and guess.tries == 1:
             text += f"at most {most}, with each report at {longest}"
         else:
             text += (

@@ -33,7 +33,7 @@ class Waiting:
     `sizes` are the bytes that each request has at most, of as many as there may be; `requests` and
     `bytes` how many each group has likely, and about how long they are. `merged` is how many
     answers about parts of long documents are merged, in the groups `merging`, in batches of their
-    own.
+    own. Each is paid for `tries` times at most.
     """
 
     load: Load = field(default_factory=lambda: Load(documents=0, bytes=0))
@@ -42,13 +42,15 @@ class Waiting:
     bytes: Counter[str] = field(default_factory=Counter)
     merged: int = 0
     merging: set[str] = field(default_factory=set)
+    tries: int = 1
 
     def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
         """What all of it costs at most with this recipe, in US dollars; None without a price."""
         cost = bound(recipe, catalog)
         if cost(0) is None:
             return None
-        return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
+        once = sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
+        return once * self.tries
 
     def estimate(
         self,
@@ -70,6 +72,7 @@ class Waiting:
             requests=self.requests.total(),
             merged=self.merged,
             input_tokens=input_tokens,
+            tries=self.tries,
         )
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:
@@ -85,7 +88,7 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     """Look through what waits, and through what is `also` about to. Where the template can do more
     than print a document as it is, each is rendered: its size alone says nothing. Raises
     BlobStoreUnavailable."""
-    found = Waiting()
+    found = Waiting(tries=_paid_tries(deps, recipe))
     documents = total = 0
     begun: set[str] = set()
     costs = Requests(deps, recipe, tidy=False).long.costs
@@ -112,6 +115,15 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
             found.merging.add(document.group)
     found.load = Load(documents=documents, bytes=total)
     return found
+
+
+def _paid_tries(deps: Deps, recipe: Recipe) -> int:
+    """How often one request may be paid for: an answer that doesn't fit the fields is, and is then
+    asked for again; what else is tried again isn't billed."""
+    if not recipe.form.fields:
+        return 1
+    given = deps.policy.max_attempts
+    return recipe.max_attempts if given is None else given
 
 
 def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:

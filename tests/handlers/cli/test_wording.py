@@ -131,6 +131,15 @@ def test_the_price_names_the_limit_of_the_recipe() -> None:
     assert "to $5.00, so it may go in parts, each after" in said
 
 
+def test_the_price_says_that_answers_which_do_not_fit_are_paid_for_too() -> None:
+    short = recipe(max_tokens=500)
+    load = Load(documents=1, bytes=4000)
+    found = estimate(load, short, catalog(), at_most=Decimal("0.30"), tries=3)
+    said = priced(found, short, simulated=False, so_far=False)
+    assert "if reports run to 500 tokens, at most $0.30, with each at all 500 tokens" in said
+    assert said.endswith("it may have, 3 times, as one that doesn't fit its fields is paid for too")
+
+
 def test_events_for_programs_have_no_sentence() -> None:
     assert sentence("progressed", {}) is None
     assert "progressed" not in SENTENCES
