@@ -47,17 +47,20 @@ def estimate(
     input_tokens: int | None = None,
     requests: int | None = None,
     merged: int = 0,
+    most_tokens: int | None = None,
     tries: int = 1,
 ) -> Estimate:
     """Estimate from the bytes that wait; `at_most` is the sum of the bounds of all their `tries`,
     `report_tokens` the mean of reports there are, `input_tokens` what was counted, `merged` how
-    many answers about parts of long documents are read once more."""
+    many answers about parts of long documents are read once more, `most_tokens` what no
+    guess is above."""
     count = load.documents if requests is None else requests
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
     if input_tokens is None:
         size = load.bytes + count * prompt_bytes(recipe)
-        input_tokens = size // BYTES_PER_TOKEN + merged * each
+        guessed = size // BYTES_PER_TOKEN + merged * each
+        input_tokens = guessed if most_tokens is None else min(guessed, most_tokens)
 
     def likely(*, batch: bool) -> Decimal | None:
         if not count:

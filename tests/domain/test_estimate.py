@@ -42,3 +42,11 @@ def test_a_model_without_a_price_has_no_estimate_in_dollars() -> None:
 def test_the_built_in_recipe_is_priced() -> None:
     recipe = parse_recipe(builtin_recipes()["project-analysis"], name="p", catalog=catalog())
     assert bound(recipe, catalog())(4000)
+
+
+def test_no_guess_is_above_the_most_that_goes_in() -> None:
+    guessed = estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST)
+    most = guessed.input_tokens // 2
+    found = estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST, most_tokens=most)
+    assert found.input_tokens == most
+    assert estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST, most_tokens=10**9) == guessed
