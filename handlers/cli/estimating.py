@@ -1,6 +1,5 @@
 """What a run would do and cost, with every model, while nothing is sent and nothing is changed."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from handlers.cli.faults import Fault
 from handlers.cli.inputs import Inputs, check_documents, check_inputs, sightings
+from handlers.cli.json_lines import amounts, json_line
 from handlers.cli.options import Options, load_recipe, parse
 from handlers.cli.rehearsal import rehearsal
 from handlers.cli.session import translated_errors
@@ -218,14 +218,15 @@ def _amount(dollars: Decimal | None) -> str:
 
 
 def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
-    """One object; amounts are text, as money is exact."""
+    """One event."""
     counts = seen.summary.documents
     load = seen.found.load
     tokens, past = seen.tokens.found, pace(seen.summary.batches)
     click.echo(
-        json.dumps(
+        json_line(
             {
                 "event": "estimate",
+                "at": utc_now(),
                 "recipe": recipe.name,
                 "model": recipe.model,
                 "documents": load.documents,
@@ -255,14 +256,15 @@ def _row_json(row: _Priced) -> dict[str, object]:
         return {"model": row.model, "problem": row.problem}
     guess = row.guess
 
-    def text(amount: Decimal | None) -> str | None:
-        return None if amount is None else str(amount)
-
     return {
         "model": row.model,
         "input_tokens": guess.input_tokens,
         "report_tokens": guess.report_tokens,
-        "likely_usd": text(guess.likely),
-        "at_most_usd": text(guess.at_most),
-        "without_batches_usd": text(guess.likely_without_batches),
+        **amounts(
+            {
+                "likely_usd": guess.likely,
+                "at_most_usd": guess.at_most,
+                "without_batches_usd": guess.likely_without_batches,
+            }
+        ),
     }

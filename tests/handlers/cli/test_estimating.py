@@ -1,9 +1,11 @@
 """`docmill estimate` and `run --dry-run`: what a run would do, told without doing any of it."""
 
+import json
 import os
 import subprocess
 import sys
 import zipfile
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,23 @@ def told(docmill: Docmill, *words: object) -> dict[str, Any]:
     return event
 
 
+@pytest.mark.parametrize("command", ["estimate", "run"])
+def test_its_event_has_a_time_and_amounts_as_exact_numbers(
+    docmill: Docmill, tmp_path: Path, folder: Path, recipe: Path, command: str
+) -> None:
+    words = ("--out", tmp_path / "out", "--dry-run") if command == "run" else ()
+    done = docmill(command, folder, "--recipe", recipe, "--offline", "--json", *words)
+    assert done.status == 0, done.err
+    [event] = [json.loads(line, parse_float=Decimal) for line in done.out.splitlines()]
+    assert event["event"] == "estimate"
+    assert datetime.fromisoformat(event["at"]).utcoffset() == timedelta(0)
+    priced = [row for row in event["models"] if "problem" not in row]
+    assert priced
+    for row in priced:
+        amounts = [row[name] for name in ("likely_usd", "at_most_usd", "without_batches_usd")]
+        assert all(isinstance(amount, Decimal) and amount > 0 for amount in amounts)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -76,7 +95,7 @@ def test_it_says_what_the_run_then_does_and_says(
     assert (own["model"], before["documents"]) == (MODEL, said["documents"])
     assert own["input_tokens"] == said["input_tokens"]
     for name in ("likely_usd", "at_most_usd"):
-        assert Decimal(own[name]) == Decimal(str(said[name]))
+        assert Decimal(str(own[name])) == Decimal(str(said[name]))
     assert before["batches"] == provider.batches()
 
 
