@@ -7,6 +7,7 @@ import pytest
 from handlers.cli.wording import (
     SENTENCES,
     Telling,
+    about,
     closing,
     counted,
     moment,
@@ -110,6 +111,18 @@ def test_the_price_takes_a_short_report_and_an_unknown_price_as_they_are() -> No
 def test_what_is_less_than_a_cent_is_not_about_that() -> None:
     said = guess(recipe(), 1, "1", report_tokens=1)
     assert "; less than $0.01 (less than $0.01 without batches) if reports run to" in said
+
+
+def test_a_guess_of_less_than_a_cent_is_no_about_either() -> None:
+    assert about(Decimal("0.004")) == "less than $0.01"
+    assert about(Decimal("0.014")) == "about $0.01"
+
+
+def test_reports_of_another_recipe_are_kept_be_they_one_or_many() -> None:
+    event = "reports_of_another_recipe"
+    one, many = (sentence(event, {"reports": number}) for number in (1, 132))
+    told = "made by another recipe or model, and kept; for new ones use another --out"
+    assert (one, many) == (f"1 report {told}", f"132 reports {told}")
 
 
 def test_once_the_key_or_the_address_is_refused_nothing_is_said_to_wait() -> None:
