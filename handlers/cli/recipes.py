@@ -20,6 +20,7 @@ from shared.app.contents import read_contents
 from shared.app.requests import Made, Requests
 from shared.app.sightings import sightings_of
 from shared.domain.answer_form import Output
+from shared.domain.caching import FEW
 from shared.domain.columns import column
 from shared.domain.document import Document, DocumentStatus, Sighting, sighted
 from shared.domain.estimate import bound
@@ -192,6 +193,11 @@ def _show(recipe: Recipe, made: Made) -> None:
     value = recipe.each.values[0] if recipe.each else None
     which = f" for {value}" if value else ""
     click.echo(f"its request{which} has {size:,} bytes, {about}{most}")
+    if recipe.shared is not None:
+        click.echo(
+            f"where {FEW} or more are sent together, their first {recipe.shared.size:,} bytes are "
+            "marked to be cached; cache: off in the recipe leaves that"
+        )
     click.echo(f"\n--- system\n{_printable(params['system'])}")
     for message in params["messages"]:
         click.echo(f"\n--- {message['role']}\n{_printable(_told(message['content']))}")

@@ -153,6 +153,16 @@ def dollars(summary: Summary) -> str:
     return f"{text} and {counted(unpriced, 'request')} of unknown price" if unpriced else text
 
 
+def _by_caching(summary: Summary) -> str:
+    """What caching did, where it was used."""
+    saved = summary.totals.saved_by_caching
+    if not saved:
+        return ""
+    if saved < 0:
+        return f" (caching cost {money(-saved)} more than it saved)"
+    return f" (caching saved {money(saved)})"
+
+
 def priced(
     guess: Estimate, recipe: Recipe, *, simulated: bool, so_far: bool, nearest: str | None = None
 ) -> str:
@@ -218,5 +228,5 @@ def closing(summary: Summary, out: str, *, simulated: bool) -> str:
     cost = f"would cost {dollars(summary)}" if simulated else f"cost {dollars(summary)}"
     if summary.agreement is not None:
         text += f"; {agreed(summary.agreement)} (see {out}/{CONFUSION})"
-    text = escaped(f"{text}; {cost}, reports in {out}")
+    text = escaped(f"{text}; {cost}{_by_caching(summary)}, reports in {out}")
     return f"{text} (simulated: nothing was spent)" if simulated else text

@@ -11,10 +11,12 @@
 | its list | `BATCH#<id>` | `MEMBERS#<number>` | none | none |
 | its checkpoint | `BATCH#<id>` | `CHECKPOINT` | none | none |
 | pointer to a batch | `JOB#<job>` | `BATCH#<planned_at>#<id>` | none | none |
+| what it asks | `ASKED#<job>|<block>` | `<batch id>` | none | none |
 | pause | `PAUSE` | `PAUSE` | none | none |
 
 gsi2 finds a batch by its provider's id. Lists and checkpoints get `expires`, by which the table
-forgets them, once their batch has come to its end; nothing else ever does.
+forgets them, once their batch has come to its end, and what a batch asks has it from the beginning;
+nothing else ever does.
 
 A partition takes 1,000 writes a second, and DynamoDB splits a busy one by its sort keys, but for
 keys that only ever grow, such as numbered rows. So a job may be held to 1,000 documents' writes a
@@ -195,6 +197,16 @@ def members_item(batch_id: BatchId, place: int, data: bytes) -> Item:
 def checkpoint_item(batch_id: BatchId, data: bytes) -> Item:
     """A checkpoint."""
     return checkpoint_key(batch_id) | {"data": {"B": data}}
+
+
+def asked(job: JobName, block: int) -> str:
+    """The partition of a block of what the job's batches ask."""
+    return _fit(f"ASKED#{_joined(job, str(block))}", _PK_LIMIT)
+
+
+def asked_item(job: JobName, block: int, batch_id: BatchId, data: bytes, *, expires: int) -> Item:
+    """A block of what one batch asks."""
+    return key(asked(job, block), batch_id) | {"data": {"B": data}, "expires": number(expires)}
 
 
 def is_paper(item: Item) -> bool:

@@ -6,7 +6,7 @@ call, everything else by itself.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -173,6 +173,19 @@ class DynamoStore:
 
     def save_checkpoint(self, batch_id: BatchId, data: bytes) -> None:
         self._table.overwrite(keys.checkpoint_item(batch_id, data))
+
+    def asked(self, job: JobName, block: int) -> Iterator[tuple[BatchId, bytes]]:
+        for page in self._table.query(keys.asked(job, block)):
+            for item in page:
+                yield BatchId(item["sk"]["S"]), bytes(item["data"]["B"])
+
+    def save_asked(self, batch: Batch, blocks: Mapping[int, bytes]) -> None:
+        expires = int((batch.planned_at + PAPERS_KEPT).timestamp())
+        items = [
+            keys.asked_item(batch.job, block, batch.id, data, expires=expires)
+            for block, data in blocks.items()
+        ]
+        self._table.each(self._table.overwrite, items)
 
     def job(self, name: JobName) -> Job | None:
         return self._one(Job, keys.job_key(name))

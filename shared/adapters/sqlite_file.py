@@ -63,6 +63,14 @@ CREATE TABLE pause (
 );
 """
 
+_ADDED = """
+CREATE TABLE IF NOT EXISTS asked (
+  job TEXT NOT NULL, block INTEGER NOT NULL, batch TEXT NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (job, block, batch)
+) WITHOUT ROWID
+"""
+"""What files of an older docmill don't have yet."""
+
 Write = Callable[[tuple[str, str], int, Sequence[object]], bool]
 """Statements from `upsert`, the revision expected and the row: whether it was written."""
 
@@ -180,6 +188,8 @@ class SqliteFile:
             return
         if not is_current:
             self._create()
+        if not self.rows("SELECT 1 FROM sqlite_master WHERE name = 'asked'"):
+            self.run_many(_ADDED, [()])
         [(mode,)] = self.rows("PRAGMA journal_mode")
         if mode != "wal":
             self._use_wal()

@@ -4,7 +4,7 @@ Every index but one is as small as the work at hand: batches leave theirs when t
 One thread uses a store; any number of processes may open the same file.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -227,6 +227,18 @@ class SqliteStore:
     def save_checkpoint(self, batch_id: BatchId, data: bytes) -> None:
         self._file.run_many(
             "INSERT OR REPLACE INTO checkpoints (batch, data) VALUES (?, ?)", [(batch_id, data)]
+        )
+
+    def asked(self, job: JobName, block: int) -> Iterator[tuple[BatchId, bytes]]:
+        rows = self._file.rows(
+            "SELECT batch, data FROM asked WHERE job = ? AND block = ?", (job, block)
+        )
+        return ((BatchId(batch), bytes(data)) for batch, data in rows)
+
+    def save_asked(self, batch: Batch, blocks: Mapping[int, bytes]) -> None:
+        self._file.run_many(
+            "INSERT OR REPLACE INTO asked (job, block, batch, data) VALUES (?, ?, ?, ?)",
+            [(batch.job, block, batch.id, data) for block, data in blocks.items()],
         )
 
     def job(self, name: JobName) -> Job | None:

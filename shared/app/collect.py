@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
+from shared.app.continuing import most_continuations
 from shared.app.deps import Deps, NoRecipe
 from shared.app.groups import mark_stale, open_groups_of
 from shared.app.parts import bring_on
@@ -18,6 +19,7 @@ from shared.app.results import Reading, settle_documents
 from shared.app.row_parts import RowSpool, write_part
 from shared.app.settle import settle
 from shared.app.slices import slices
+from shared.app.twins import twins_of, with_twins
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
 from shared.domain.bitmap import Bitmap
 from shared.domain.document import Failure, released
@@ -83,6 +85,8 @@ async def collect(
             batch=batch,
             members=deps.store.members(batch.id),
             max_attempts=_max_attempts(deps, batch),
+            continuations=most_continuations(deps, batch),
+            until=until,
             rows=rows,
         )
         return await _collect(deps, reading, until=until, due_at=due_at)
@@ -199,9 +203,10 @@ def _finish(deps: Deps, reading: Reading, *, due_at: datetime) -> Collected:
         _fail_missing(deps, reading, missing)
     _give_back_excluded(deps, reading)
     write_part(deps, batch, reading.rows)
+    twins = len(with_twins(missing, twins_of(reading.batch, reading.members))) - len(missing)
     parts = sum(is_part(reading.members[place].path) for place in missing)
     totals = reading.totals + Totals(
-        failed=len(missing) - parts, parts=parts, unpriced=len(missing)
+        failed=len(missing) + twins - parts, twins=twins, parts=parts, unpriced=len(missing)
     )
     now = deps.clock()
     batch = deps.store.swap_batch(
@@ -238,7 +243,7 @@ def _give_back_excluded(deps: Deps, reading: Reading) -> None:
 
 
 def _fail_missing(deps: Deps, reading: Reading, missing: list[int]) -> None:
-    for part in slices(missing):
+    for part in slices(with_twins(missing, twins_of(reading.batch, reading.members))):
         _fail_slice(deps, reading, part)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from shared.app.continuing import kept_texts
 from shared.app.deps import Deps
 from shared.app.folders import MOST_FOLDER_BYTES, read_folder
 from shared.app.gone import misfits
@@ -36,6 +37,7 @@ from shared.domain.record import Record
 from shared.domain.rendering import RenderInput
 from shared.domain.text import LEAST_CHARS_PER_TOKEN, Unreadable, decode, too_large
 from shared.domain.truth import Truth, withheld
+from shared.domain.unfinished import KeptText
 from shared.ports.blobs import (
     BlobChanged,
     BlobError,
@@ -67,12 +69,15 @@ class Pdf(Record, frozen=True, kw_only=True):
 
 class Ready(Record, frozen=True, kw_only=True):
     """A document that was read. `digest` is of its content: the same content, the same digest.
-    `losses` say what could not be taken of it. `pdf` is it if it may be split by its pages."""
+    `losses` say what could not be taken of it. `pdf` is it if it may be split by its pages. `kept`
+    is what there is of its report, where only the rest is to be asked for.
+    """
 
     digest: str
     input: RenderInput
     losses: tuple[str, ...] = ()
     pdf: Pdf | None = None
+    kept: KeptText | None = None
 
 
 Read = Ready | Failure
@@ -135,12 +140,21 @@ def _read_wholes(
         file=lambda document, data: _file(deps.converter, document, data, context, split=split),
     )
     for part in _read_ahead(documents):
+        kept = kept_texts(deps, part)
         for is_file, run in groupby(part, key=inner.leaves):
+            read: Iterator[tuple[Document, Read]]
             if is_file:
-                yield from _read_files(deps, list(run), context, split=split)
+                read = _read_files(deps, list(run), context, split=split)
             else:
-                for document in run:
-                    yield document, _checked(document, inner.read(document), context, split=split)
+                read = (
+                    (each, _checked(each, inner.read(each), context, split=split)) for each in run
+                )
+            for document, content in read:
+                yield document, _with_kept(content, kept.get(document.path))
+
+
+def _with_kept(content: Read, kept: KeptText | None) -> Read:
+    return replace(content, kept=kept) if kept and isinstance(content, Ready) else content
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:

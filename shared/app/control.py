@@ -255,6 +255,10 @@ def forget_unsent(deps: Deps, job: JobName, *, since: datetime) -> None:
     """Forget what came since then and was never submitted: the person said no to paying for it."""
     for group in list(deps.store.groups(job)):
         for part in slices(deps.store.waiting(job, group.name)):
-            unsent = [d for d in part if d.reported_digest is None and d.since >= since]
+            unsent = [
+                d
+                for d in part
+                if d.reported_digest is None and not d.unfinished and d.since >= since
+            ]
             deps.store.delete_documents(unsent)
             mark_stale(deps.store, job)

@@ -17,7 +17,7 @@ from shared.app.spool import FRAME_BYTES
 from shared.app.variants import plain
 from shared.domain.catalog import Catalog
 from shared.domain.document import Document, DocumentStatus, Failure
-from shared.domain.estimate import ADDED_TOKENS, Estimate, bound, estimate
+from shared.domain.estimate import ADDED_TOKENS, Estimate, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
 from shared.domain.kinds import is_converted
@@ -60,7 +60,7 @@ class Waiting:
 
     def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
         """What all of it costs at most with this recipe, in US dollars; None without a price."""
-        cost = bound(recipe, catalog)
+        cost = bound_in_all(recipe, catalog)
         if cost(0) is None:
             return None
         once = sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
@@ -164,7 +164,8 @@ def _needed(
         in_parts = document.part is not None or document.parts is not None
         is_row = content.is_row or content.files > 0 or is_converted(plain(document))
         is_long = content.size > context * LEAST_CHARS_PER_TOKEN
-        return largest is None or in_parts or is_row or is_long
+        goes_on = document.unfinished is not None
+        return largest is None or in_parts or goes_on or is_row or is_long
 
     for reads, run in groupby(documents, key=is_read):
         if reads or largest is None:

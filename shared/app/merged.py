@@ -33,7 +33,7 @@ def header_of(
     if part is not None:
         more = {"part": part.number + 1, "parts": part.count, "level": part.level}
         return Header(report=report, cost=cost, more=more)
-    used = merged_from(deps, batch, document)
+    used = merged_from(deps, batch, document) if document.merges else None
     if used is None or parts is None:
         return Header(report=report, cost=cost)
     whole = replace(

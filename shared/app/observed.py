@@ -1,6 +1,6 @@
 """What documents came to, read from the results of their batches once more: that costs nothing."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace as changed
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shared.app.deps import Deps
 from shared.app.slices import slices
-from shared.domain.batch import Batch, BatchStatus, Member
+from shared.domain.batch import TERMINAL, Batch, BatchStatus, Member
 from shared.domain.catalog import Usage
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import CustomId, JobName
@@ -42,11 +42,13 @@ async def observe(
     batches = [each for each in deps.store.batches(job) if _readable(each, recipe)]
     for batch in batches[-_MOST_BATCHES:]:
         members = deps.store.members(batch.id)
-        mine = {each.custom_id: path for each in members if (path := _whole(each)) in ended}
-        for name, outcome in (await _outcomes(deps, batch, mine)).items():
-            path = mine[name]
+        outcomes = await _outcomes(deps, batch, _asked_for(members, ended))
+        for (_, path), outcome in outcomes.items():
             before = found.get(path, Observed(size=ended[path].content.size))
             found[path] = _with(before, deps, batch, outcome)
+        for each in members:
+            if each.answered_by is not None and each.path in ended:
+                found.setdefault(each.path, Observed(size=ended[each.path].content.size))
     return {path: _ended(each, ended[path]) for path, each in found.items()}
 
 
@@ -55,9 +57,22 @@ def _documents(deps: Deps, job: JobName, paths: Collection[str]) -> Iterator[Doc
         yield from deps.store.documents(job, part).values()
 
 
+def _asked_for(
+    members: Sequence[Member], ended: Collection[str]
+) -> Mapping[CustomId, Sequence[tuple[str, bool]]]:
+    """The documents that each request was sent for, and whether that was for another first."""
+    found: dict[CustomId, list[tuple[str, bool]]] = {}
+    for each in members:
+        if (path := _whole(each)) in ended:
+            sent = each if each.twin is None else members[each.twin]
+            found.setdefault(sent.custom_id, []).append((path, each.twin is not None))
+    return found
+
+
 def _readable(batch: Batch, recipe: Recipe) -> bool:
+    only_copied = batch.provider_id is None and batch.status in TERMINAL
     return (
-        batch.status is BatchStatus.COLLECTED
+        (batch.status is BatchStatus.COLLECTED or only_copied)
         and batch.fingerprint == recipe.fingerprint
         and batch.size <= _MOST_REQUESTS
     )
@@ -69,10 +84,11 @@ def _whole(member: Member) -> str:
 
 
 async def _outcomes(
-    deps: Deps, batch: Batch, mine: Mapping[CustomId, str]
-) -> dict[CustomId, Outcome]:
-    """What became of those in the batch that are `mine`."""
-    found: dict[CustomId, Outcome] = {}
+    deps: Deps, batch: Batch, mine: Mapping[CustomId, Sequence[tuple[str, bool]]]
+) -> dict[tuple[CustomId, str], Outcome]:
+    """What became of those in the batch that are `mine`, for each document: who has another's
+    answer used nothing, and one in parts has several."""
+    found: dict[tuple[CustomId, str], Outcome] = {}
     if batch.provider_id is None or not mine:
         return found
     try:
@@ -83,8 +99,11 @@ async def _outcomes(
                 except MalformedLine:
                     continue
                 name = CustomId(line.custom_id)
-                if name in mine:
-                    found.setdefault(name, judge(line, attempts=0, max_attempts=1))
+                for path, is_twin in mine.get(name, ()):
+                    outcome = judge(line, attempts=0, max_attempts=1)
+                    if is_twin:
+                        outcome = replace(outcome, usage=Usage(), uncounted=False)
+                    found.setdefault((name, path), outcome)
     except ApiError:
         return found  # after a month they are gone; then less is known
     return found

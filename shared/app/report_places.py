@@ -63,11 +63,15 @@ def remove_former(deps: Deps, document: Document | None, suffix: str) -> None:
     Of one suffix the new one has replaced it. Only a report of docmill's is removed, and only once
     the new one lies there, so cut short it is removed when the results are read again.
     """
-    if document is None or document.reported_digest is None or document.report_suffix == suffix:
+    if document is None:
         return
-    key = report_key(deps, document)
-    if deps.reports.obstacle(key, ours=REPORT_BEGINS[document.report_suffix]) is None:
-        deps.reports.delete(key)
+    former = {document.report_suffix} if document.reported_digest is not None else set()
+    if document.unfinished is not None and document.unfinished.suffix is not None:
+        former.add(document.unfinished.suffix)
+    for each in sorted(former - {suffix}):
+        key = report_key(deps, document, each)
+        if deps.reports.obstacle(key, ours=REPORT_BEGINS[each]) is None:
+            deps.reports.delete(key)
 
 
 def keep(

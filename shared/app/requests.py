@@ -1,18 +1,20 @@
 """From what was read of a document to the request that is sent for it, and what that may cost."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from shared.app.contents import UNKNOWN_CONTEXT, Read, Ready, read_contents
+from shared.app.continuing import why_not
 from shared.app.deps import Deps
 from shared.app.long_costs import Needed
 from shared.app.long_documents import Asked, LongDocuments
 from shared.app.report_places import blocked, has_report
 from shared.app.spool import FRAME_BYTES
 from shared.domain.attachment import Attachment, billed_at_most
+from shared.domain.caching import marked
 from shared.domain.document import (
     Document,
     DocumentStatus,
@@ -25,6 +27,7 @@ from shared.domain.estimate import BYTES_PER_TOKEN, bound, prompt_bytes
 from shared.domain.ids import CustomId, custom_id
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
+from shared.domain.unfinished import Unfinished, continuation
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -42,25 +45,35 @@ class Made(NamedTuple):
 
 
 class Requests:
-    """Turns what was read into requests, by one recipe."""
+    """Turns what was read into requests, by one recipe; `cached` marks what they share."""
 
-    def __init__(self, deps: Deps, recipe: Recipe, *, tidy: bool = True) -> None:
+    def __init__(
+        self, deps: Deps, recipe: Recipe, *, cached: bool = False, tidy: bool = True
+    ) -> None:
         """Without `tidy` parts that nobody waits for any more are left where they are."""
         self.deps = deps
         self.recipe = recipe
+        self._shared = recipe.shared if cached else None
         self._renderer = Renderer(recipe)
         self.long = LongDocuments(deps, recipe, self._renderer, tidy=tidy)
         model = deps.catalog.find(recipe.model)
         self._context = model.context_window if model else UNKNOWN_CONTEXT
         self._suffix = recipe.form.suffix
+        self.plain: bytes | None = None
+        """The request made last, without marks: those depend on what is sent along. None where it
+        is about a part of a document, or merges: its answer is for one document only, so it is
+        compared with no other."""
 
     def make(self, document: Document, content: Read, name: CustomId) -> Document | Made:
         """The request, or the document as it goes on without one."""
         now = self.deps.clock()
         if isinstance(content, Failure):
             return failed(document, content, now=now)
+        unfinished = _unfinished(document, content)
+        if unfinished and (failure := why_not(document, content.kept, self.recipe.fingerprint)):
+            return failed(document, failure, now=now)
         waits = document.status is DocumentStatus.WAITING and document.part is None
-        if waits and content.digest == document.reported_digest:
+        if waits and unfinished is None and content.digest == document.reported_digest:
             # One that left the input and comes back may have lost its report meanwhile.
             lost = self.deps.policy.check_reports and not has_report(self.deps, document)
             self.long.drop(document)
@@ -68,17 +81,21 @@ class Requests:
         if waits and (failure := blocked(self.deps, document, self._suffix)) is not None:
             return failed(document, failure, now=now)
         try:
-            asked = self.long.asked(document, content)
-            if isinstance(asked, Document):
-                return asked
-            if asked is None:
-                prompt = self._renderer.render(content.input)
-                asked = Asked(prompt, content.input.attachments, content.losses)
+            # Only what was sent whole is to go on, and so it stays whole.
+            staged = None if unfinished else self.long.asked(document, content)
+            if isinstance(staged, Document):
+                return staged
+            asked = staged or self._whole(content)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         prompt, attachments, losses = asked
         params = request_params(self.recipe, prompt, attachments)
-        request = _ENCODE({"custom_id": name, "params": params})
+        if unfinished and content.kept:
+            params = continuation(params, content.kept.text)
+        request = self._request(params, name)
+        self.plain = None
+        if staged is None:
+            self.plain = request if self._shared is None else _encoded(params, name)
         remedy = document.content.remedy
         too_large = self._too_large(len(request), attached=bool(attachments), remedy=remedy)
         if too_large is not None:
@@ -93,6 +110,10 @@ class Requests:
             _likely(attachments, len(request)),
             losses,
         )
+
+    def _whole(self, content: Ready) -> Asked:
+        prompt = self._renderer.render(content.input)
+        return Asked(prompt, content.input.attachments, content.losses)
 
     def _too_large(self, size: int, *, attached: bool, remedy: str) -> Failure | None:
         policy = self.deps.policy
@@ -125,7 +146,12 @@ class Requests:
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0, failure=made.failure)
         sizes = [made.most_tokens]
-        if document.part is None and isinstance(content, Ready) and _is_split_if_need_be(content):
+        if (
+            document.part is None
+            and isinstance(content, Ready)
+            and _is_split_if_need_be(content)
+            and _unfinished(document, content) is None
+        ):
             sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
         return Needed(
             sizes=sizes,
@@ -135,7 +161,9 @@ class Requests:
         )
 
     def _if_long(self, document: Document, content: Ready) -> Needed | None:
-        if document.part is not None or not self.long.is_too_long(document, content):
+        if document.part is not None or _unfinished(document, content):
+            return None
+        if not self.long.is_too_long(document, content):
             return None
         try:
             return self.long.costs.needed(document, content, self._encoded)
@@ -144,7 +172,23 @@ class Requests:
             return Needed(sizes=[], likely=0, failure=failure)
 
     def _encoded(self, prompt: str, name: CustomId) -> bytes:
-        return _ENCODE({"custom_id": name, "params": request_params(self.recipe, prompt)})
+        return self._request(request_params(self.recipe, prompt), name)
+
+    def _request(self, params: dict[str, Any], name: CustomId) -> bytes:
+        """What is sent: with marks where they are to be. Notes about parts stand below the prompt,
+        so the marks on what it begins with hold for parts as well."""
+        shared = self._shared
+        return _encoded(marked(params, shared) if shared else params, name)
+
+
+def _encoded(params: Mapping[str, Any], name: CustomId) -> bytes:
+    return _ENCODE({"custom_id": name, "params": params})
+
+
+def _unfinished(document: Document, content: Ready) -> Unfinished | None:
+    """What there is of a report of this content, if the rest is to be asked for."""
+    found = document.unfinished
+    return found if found and found.digest == content.digest else None
 
 
 def _is_split_if_need_be(content: Ready) -> bool:
@@ -156,7 +200,7 @@ def needed_requests(
 ) -> Iterator[tuple[Document, Needed]]:
     """The requests of each, as planning will make them: several where it is too long for one, none
     where it ends without one."""
-    requests = Requests(deps, recipe, tidy=False)
+    requests = Requests(deps, recipe, cached=True, tidy=False)
     batch = deps.new_batch_id()
     for document, content in read_contents(deps, documents, recipe):
         yield document, requests.needed(document, content, custom_id(document.path, 0, batch))

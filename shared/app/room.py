@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from shared.app.candidates import still
 from shared.app.deps import Deps
 from shared.app.digest_notes import as_seen_by
+from shared.app.earlier import Known
 from shared.app.groups import change_job, mark_stale
 from shared.app.parts import end_parts, wanted
 from shared.app.requests import costs_at_most
@@ -44,6 +45,7 @@ class Room:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._accounts: dict[JobName, _Account] = {}
+        self.known = Known()
 
     def left(self, job: JobName, recipe: Recipe) -> Decimal | None:
         """US dollars that the next plan may cost; None where there is no limit."""
@@ -136,3 +138,10 @@ class Room:
         written = (document for document in ended if document.path not in lost)
         self._deps.follow("documents_failed", written, type=HELD)
         return len(documents) - len(lost)
+
+
+def wait_awhile(deps: Deps, group: Group) -> None:
+    """Leave the group alone until what it waits for may be there."""
+    again = deps.clock() + deps.policy.poll_interval
+    with suppress(StaleWrite):  # something came: it is looked at again
+        deps.store.swap_group(replace(group, next_at=again))

@@ -21,10 +21,9 @@ def split_instead(outcome: Outcome, document: Document) -> Outcome:
     """The outcome, or a further try where the document is to be split for that."""
     if not isinstance(outcome, Fail) or not _says_too_long(outcome.failure):
         return outcome
-    parts = document.parts
-    if document.part is not None or (
-        parts is not None and parts.counts and parts.digest == document.claimed_digest
-    ):
+    if document.part is not None or document.merges:
+        return outcome
+    if document.unfinished is not None:  # what there is of its report stays, without the rest
         return outcome
     attempts = max(outcome.failure.attempts - 1, 0)  # it isn't the same request again
     return Retry(attempts=attempts, failure=outcome.failure)

@@ -25,7 +25,10 @@ def settle(deps: Deps, batch: Batch) -> None:
     """
     mark_stale(deps.store, batch.job)
     for part in slices(enumerate(deps.store.members(batch.id))):
-        places = {member.path: (place, member.custom_id) for place, member in part}
+        places = {
+            member.path: (place if member.twin is None else member.twin, member.custom_id)
+            for place, member in part
+        }
         paths = set(places)
         for _ in range(_ROUNDS):
             held = _held(deps, batch, paths)
@@ -61,6 +64,7 @@ def _held(deps: Deps, batch: Batch, paths: set[str]) -> list[Document]:
 def _freed(
     deps: Deps, batch: Batch, document: Document, place: int, custom_id: CustomId
 ) -> Document:
+    """`place` is where its request is in the list: a twin's is its leader's."""
     now = deps.clock()
     tried = document.attempts + 1
     if batch.failure is None:

@@ -14,12 +14,13 @@ from functools import partial
 import msgspec
 
 from shared.app.claims import claim
+from shared.app.copying import copy_answers
 from shared.app.deps import Deps, NoRecipe
 from shared.app.digest_notes import as_seen_by, is_note
 from shared.app.groups import change_job, mark_stale, set_problem
 from shared.app.pauses import current_pause, declare_pause, lift_pause
-from shared.app.plan import Full, Plan, plan_batch, spool_again
-from shared.app.room import Room
+from shared.app.plan import AWAITED, Full, Plan, plan_batch, spool_again
+from shared.app.room import Room, wait_awhile
 from shared.app.settle import settle
 from shared.app.spool import Spool, SpooledBody
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
@@ -171,9 +172,12 @@ async def _planned(
 ) -> tuple[Batch, Plan] | None:
     """The group's next batch; None when there is none to be sent now."""
     left = room.left(group.job, recipe)
-    planned = await plan_batch(deps, group, recipe, spool, left=left)
+    planned = await plan_batch(deps, group, recipe, spool, left=left, known=room.known)
     if planned is None:
         _close_if_empty(deps, group)
+        return None
+    if planned is AWAITED:
+        wait_awhile(deps, group)
         return None
     if isinstance(planned, Full):
         room.wait_or_hold(group, recipe)
@@ -249,7 +253,9 @@ async def _intended(deps: Deps, batch: Batch, plan: Plan) -> tuple[Batch, Spoole
     except Unavailable as error:
         put_off(deps, batch, error, BatchEvent.TAKEN)
         return None
-    excluded = await claim(deps, batch, plan)
+    claimed = await claim(deps, batch, plan)
+    excluded, twins = claimed.excluded, claimed.twins
+    copy_answers(deps, batch, plan)
     if len(excluded) == batch.size:
         abandon(deps, batch, "nothing of it was left to send")
         return None
@@ -260,6 +266,7 @@ async def _intended(deps: Deps, batch: Batch, plan: Plan) -> tuple[Batch, Spoole
             batch,
             BatchEvent.INTENDED,
             excluded=bytes(excluded) if len(excluded) else b"",
+            twins=bytes(twins) if len(twins) else b"",
             body_size=body.length,
             intent_at=now,
             next_at=now + deps.policy.lease,

@@ -55,6 +55,11 @@ class AnswerForm(Record, frozen=True, kw_only=True):
         return self.output.suffix
 
     @property
+    def keeps_text(self) -> bool:
+        """Whether a report holds the answer word for word, to be read from it once more."""
+        return not self.fields and self.output in (Output.MARKDOWN, Output.TEXT)
+
+    @property
     def schema(self) -> dict[str, Any]:
         """What an answer has to be; only where there are fields.
 

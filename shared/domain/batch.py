@@ -105,23 +105,33 @@ class Counts(Record, frozen=True, kw_only=True):
 
 
 class Member(Record, frozen=True, kw_only=True):
-    """One place in a batch's list: the document and the id its result will carry."""
+    """One place in a batch's list: the document and the id its result will carry.
+
+    `twin` is the place of an earlier one whose request is the same but for its id: only that one
+    is sent, and what it is answered is for both. `answered_by` is a request of an earlier batch
+    that was the same: its answer is there already, and this one isn't sent.
+    """
 
     path: str
     custom_id: CustomId
+    twin: int | None = None
+    answered_by: CustomId | None = None
 
 
 class Batch(Record, frozen=True, kw_only=True):
     """What docmill knows of one batch.
 
-    `size` is the length of its list, `excluded` the places (a bitmap) that were not sent after
-    all, `requests` what is left, `body_size` the bytes of the body sent, `cost_at_most` the US
-    dollars that its list may cost, `one_at_most` what the costliest of its requests may (0 where
-    the price isn't known). `next_at` is when somebody should look at it next; taking it up moves
-    `next_at` a lease ahead. `tries` counts the looks since the last success, for backing off,
-    `short_reads` the whole readings of its results that lacked lines. `blamed` is the place whose
-    request alone `failure` is about, where the provider named one. `cancel_wanted` has poll ask for
-    its cancellation until that is taken. `form` is how its answers have to be read, packed.
+    `size` is the length of its list, `excluded` the places (a bitmap) that are not sent, as others
+    have the same request or as they can't be after all, `twins` those among them whose documents
+    the batch holds beside that of the same request, `cached` says that what requests share is
+    marked to be cached, `requests` what is left, `body_size` the bytes of the body sent,
+    `cost_at_most` the US dollars that its list may cost, `one_at_most` what the costliest of its
+    requests may (0 where the price isn't known). `next_at` is when somebody should look at it next;
+    taking it up moves `next_at` a lease ahead. `tries` counts the looks since the last success, for
+    backing off, `short_reads` the whole readings of its results that lacked lines. `blamed` is the
+    place whose request alone `failure` is about, where the provider named one. `cancel_wanted` has
+    poll ask for its cancellation until that is taken. `form` is how its answers have to be read,
+    packed.
     `rev` is the store's: the revision read, 0 when never stored.
     """
 
@@ -141,6 +151,8 @@ class Batch(Record, frozen=True, kw_only=True):
     cost_at_most: Decimal = Decimal(0)
     one_at_most: Decimal = Decimal(0)
     excluded: bytes = b""
+    twins: bytes = b""
+    cached: bool = False
     intent_at: datetime | None = None
     doubt_since: datetime | None = None
     provider_id: ProviderId | None = None

@@ -164,6 +164,17 @@ class Catalog:
             dollars *= self.us_inference_multiplier
         return dollars
 
+    def saved_by_caching(
+        self, model: Model | None, usage: Usage, *, inference_geo: str | None = None
+    ) -> Decimal:
+        """How much more one request would cost in a batch without the cache, in US dollars."""
+        plain = Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
+        if plain.input_tokens == usage.input_tokens:
+            return Decimal(0)
+        without = self.cost(model, plain, batch=True, inference_geo=inference_geo)
+        cost = self.cost(model, usage, batch=True, inference_geo=inference_geo)
+        return Decimal(0) if without is None or cost is None else without - cost
+
 
 def output_plan(model: Model | None, max_tokens: int) -> tuple[str, ...]:
     """The beta headers that `max_tokens` of output need. Raises RecipeError above the model's cap.

@@ -17,6 +17,7 @@ from shared.domain.ids import BatchId, CorrelationId, CustomId, JobName, correla
 from shared.domain.names import REPORT_SUFFIX
 from shared.domain.parts import Answer, Part, Parts
 from shared.domain.record import Record
+from shared.domain.unfinished import Unfinished
 
 
 class DocumentStatus(StrEnum):
@@ -181,7 +182,8 @@ class Document(Record, frozen=True, kw_only=True):
     is of what it was made from, `report_suffix` what its name ends in, `rows_in` the batch whose
     rows have its fields, and `merged` what the answers used that it was merged from. `parts` says
     how it was split, `part` which part of a document this record stands for, and `answer` what its
-    answer used. `rev` is the store's: the revision read, 0 when never stored.
+    answer used. `unfinished` is of an answer that was cut short, and is to go on. `rev` is the
+    store's: the revision read, 0 when never stored.
     """
 
     job: JobName
@@ -202,6 +204,7 @@ class Document(Record, frozen=True, kw_only=True):
     parts: Parts | None = None
     part: Part | None = None
     answer: Answer | None = None
+    unfinished: Unfinished | None = None
     losses: tuple[str, ...] = ()
     rev: int = 0
 
@@ -215,6 +218,12 @@ class Document(Record, frozen=True, kw_only=True):
         """The id of this version: another try has the same one, another version another."""
         path = self.part.of if self.part else self.path
         return correlation_id(self.job, path, self.content.etag)
+
+    @property
+    def merges(self) -> bool:
+        """Whether what it was claimed for merges the answers about its parts."""
+        parts = self.parts
+        return parts is not None and bool(parts.counts) and parts.digest == self.claimed_digest
 
     @property
     def stands_for_a_row(self) -> bool:
@@ -259,6 +268,7 @@ def _taken_up(document: Document, sighting: Sighting, *, now: datetime) -> Docum
         since=now,
         attempts=0,
         failure=sighting.failure,
+        unfinished=None,
     )
 
 
@@ -281,12 +291,14 @@ def claimed(
 ) -> Document:
     """In the batch from now on. `digest` is of the content that was read for the request, `losses`
     what could not be taken into it."""
+    goes_on = document.unfinished is not None and document.unfinished.digest == digest
     return replace(
         document,
         status=_after(document, DocumentEvent.CLAIMED),
         batch=batch,
         claimed_digest=digest,
         losses=losses,
+        unfinished=document.unfinished if goes_on else None,
     )
 
 
@@ -314,13 +326,44 @@ def reported(
         rows_in=rows_in,
         merged=merged,
         failure=None,
+        unfinished=None,
+    )
+    return _take_up_newer(after, now=now)
+
+
+def continued(document: Document, unfinished: Unfinished, *, now: datetime) -> Document:
+    """Its report is written as far as it goes, where that can be, and waits for the rest, unless a
+    newer version does."""
+    if document.newer is not None and unfinished.suffix is not None:
+        return reported(document, now=now, suffix=unfinished.suffix)
+    return replace(released(document, now=now, attempts=0), unfinished=unfinished)
+
+
+def _cut_short(document: Document, unfinished: Unfinished, *, now: datetime) -> Document:
+    """Its report stays as it is, without the rest: an answer that was paid for is no failure."""
+    waits = document.status is DocumentStatus.WAITING
+    event = DocumentEvent.UNCHANGED if waits else DocumentEvent.SUCCEEDED
+    after = replace(
+        document,
+        status=_after(document, event),
+        batch=None,
+        claimed_digest=None,
+        reported_digest=unfinished.digest,
+        report_suffix=unfinished.suffix or document.report_suffix,
+        rows_in=None,
+        attempts=0,
+        failure=None,
+        unfinished=None,
     )
     return _take_up_newer(after, now=now)
 
 
 def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
-    """It ends without a report, unless a newer version waits."""
+    """It ends without a report, unless a newer version waits; or with one that is there already
+    and only lacks the rest."""
     kept = failure.type == REPORT_NOT_WRITTEN
+    if document.unfinished is not None and document.unfinished.suffix is not None and not kept:
+        return _cut_short(document, document.unfinished, now=now)
     after = replace(
         document,
         status=_after(document, DocumentEvent.FAILED),
@@ -328,6 +371,7 @@ def failed(document: Document, failure: Failure, *, now: datetime) -> Document:
         claimed_digest=document.claimed_digest if kept else None,
         attempts=failure.attempts,
         failure=failure,
+        unfinished=None,
     )
     return _take_up_newer(after, now=now)
 
@@ -365,12 +409,14 @@ def requeued(document: Document, *, now: datetime) -> Document:
 
 def split(document: Document, parts: Parts, *, losses: tuple[str, ...] | None = None) -> Document:
     """Its parts wait, or are under way: they are written before. `losses` say what none of them
-    has of it, where that was looked for."""
+    has of it, where that was looked for. What there is of an answer about other content isn't gone
+    on with."""
     return replace(
         document,
         status=_after(document, DocumentEvent.SPLIT),
         parts=parts,
         losses=document.losses if losses is None else losses,
+        unfinished=None,
     )
 
 
@@ -391,9 +437,13 @@ def source_gone(document: Document) -> Document | None:
     What its report was made from stays known, so that the same content isn't paid for again when
     it comes back.
     """
-    if document.reported_digest is None:
+    if document.unfinished is not None and document.unfinished.suffix is not None:
+        document = _cut_short(document, document.unfinished, now=document.since)
+    elif document.reported_digest is None:
         return None
-    return replace(unchanged(document), content=replace(document.content, etag=""), newer=None)
+    else:
+        document = replace(unchanged(document), unfinished=None)
+    return replace(document, content=replace(document.content, etag=""), newer=None)
 
 
 def _take_up_newer(document: Document, *, now: datetime) -> Document:

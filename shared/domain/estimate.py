@@ -4,6 +4,7 @@ What is likely is a guess. What it costs at most is a bound that holds: no byte 
 than one token, no answer is longer than `max_tokens`, and each is paid for so many times at most.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +12,8 @@ from decimal import Decimal
 from shared.domain.catalog import Catalog, Usage
 from shared.domain.group import Load
 from shared.domain.recipe import Recipe
+from shared.domain.system_prompt import ATTACHED_NOTE
+from shared.domain.unfinished import GO_ON
 
 BYTES_PER_TOKEN = 3
 """Cautious: English prose has about four, code and other languages fewer (heuristic)."""
@@ -89,18 +92,40 @@ def prompt_bytes(recipe: Recipe) -> int:
 def bound(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
     """What one request of so many bytes costs at most, in US dollars; None without a price."""
     model = catalog.find(recipe.model)
-    writes_cache = recipe.writes_cache
+    shared = recipe.shared.size + _beside_shared(recipe) if recipe.shared else 0
 
     def cost(prompt: int, output: int) -> Decimal | None:
+        written = prompt if recipe.writes_cache else min(shared, prompt)
         usage = Usage(
-            input_tokens=0 if writes_cache else prompt,
-            cache_creation_1h=prompt if writes_cache else 0,
-            output_tokens=output,
+            input_tokens=prompt - written, cache_creation_1h=written, output_tokens=output
         )
         return catalog.cost(model, usage, batch=True, inference_geo=recipe.inference_geo)
 
-    token, answer = cost(1, 0), cost(0, recipe.max_tokens)
-    if model is not None and len(model.prices) == 1 and token is not None and answer is not None:
-        each, longest = token, answer  # one table of prices: a line, and quicker so
-        return lambda size: (size + ADDED_TOKENS) * each + longest
+    least = shared + 1
+    token, answer = cost(least + 1, 0), cost(least, recipe.max_tokens)
+    base = cost(least, 0)
+    if model is not None and len(model.prices) == 1 and token and answer and base:
+        # One table of prices: a line from there on, and quicker so.
+        each, longest = token - base, answer
+        return lambda size: (size + ADDED_TOKENS - least) * each + longest
     return lambda size: cost(size + ADDED_TOKENS, recipe.max_tokens)
+
+
+def _beside_shared(recipe: Recipe) -> int:
+    """What may be cached along with what a recipe shares: what attachments, a schema and the
+    provider add to the system prompt."""
+    schema = len(json.dumps(recipe.form.sent_format)) if recipe.form.fields else 0
+    return len(ATTACHED_NOTE) + schema + ADDED_TOKENS
+
+
+def bound_in_all(recipe: Recipe, catalog: Catalog) -> Callable[[int], Decimal | None]:
+    """The same with every continuation that the recipe allows: each has the answer so far in its
+    prompt."""
+    once = bound(recipe, catalog)
+    step = recipe.max_tokens + len(GO_ON)
+
+    def cost(size: int) -> Decimal | None:
+        parts = [once(size + number * step) for number in range(recipe.continuations + 1)]
+        return None if None in parts else sum((part or Decimal(0) for part in parts), Decimal(0))
+
+    return cost if recipe.continuations else once

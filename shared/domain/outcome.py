@@ -31,6 +31,7 @@ __all__ = [
     "Retry",
     "StopReason",
     "decode",
+    "formed",
     "judge",
 ]
 
@@ -117,7 +118,7 @@ def judge(
 ) -> Outcome:
     """Decide what a line means for a document that was tried `attempts` times before.
 
-    `answers` reads answers that have a form.
+    `answers` reads answers that have a form; without them that is left to `formed`.
     """
     result = line.result
     tried = attempts + 1
@@ -134,7 +135,16 @@ def judge(
 
     match result.type:
         case "succeeded" if result.message is not None:
-            return _read(result.message, failure, answers, max_attempts)
+            outcome = _read(result.message, failure)
+            if answers is None or not isinstance(outcome, Report):
+                return outcome
+            return formed(
+                outcome,
+                answers,
+                custom_id=custom_id,
+                attempts=attempts,
+                max_attempts=max_attempts,
+            )
         case "errored":
             return _errored(result, failure, attempts=attempts, max_attempts=max_attempts)
         case "expired":
@@ -172,9 +182,7 @@ def _errored(
             return Fail(failure=failure(error.type, error.message, retryable=True))
 
 
-def _read(
-    message: Message, failure: _FailureMaker, answers: Answers | None, max_attempts: int
-) -> Outcome:
+def _read(message: Message, failure: _FailureMaker) -> Fail | Report:
     usage = _usage_of(message.usage)
     uncounted = not _counts(message.usage)
     stop_reason = message.stop_reason or "unknown"
@@ -205,7 +213,7 @@ def _read(
     if not text.strip():
         why = f"the model answered without any text (stop reason {stop_reason})"
         return fail("empty_report", why, retryable=True)
-    report = Report(
+    return Report(
         text=text,
         model=message.model,
         stop_reason=stop_reason,
@@ -213,16 +221,32 @@ def _read(
         usage=usage,
         uncounted=uncounted,
     )
-    if answers is None:
-        return report
+
+
+def formed(
+    report: Report, answers: Answers, *, custom_id: CustomId, attempts: int, max_attempts: int
+) -> Outcome:
+    """A report whose text is all of an answer that has a form: with its fields, or what it means
+    that it hasn't got them."""
     try:
-        answer = answers.read(text)
+        answer = answers.read(report.text)
     except InvalidAnswer as error:
+        failure = Failure(
+            type=INVALID_OUTPUT,
+            message=_clipped(error.message, LONGEST_MESSAGE),
+            retryable=True,
+            attempts=attempts + 1,
+            custom_id=custom_id,
+        )
         if report.truncated:
-            return fail(OUTPUT_CUT, _CUT[stop_reason], retryable=False)
-        invalid = failure(INVALID_OUTPUT, error.message, retryable=True)
-        again = _again(invalid, max_attempts)
-        return replace(again, usage=usage, uncounted=uncounted)
+            cut = replace(
+                failure, type=OUTPUT_CUT, message=_CUT[report.stop_reason], retryable=False
+            )
+            return Fail(
+                failure=cut, model=report.model, usage=report.usage, uncounted=report.uncounted
+            )
+        again = _again(failure, max_attempts)
+        return replace(again, usage=report.usage, uncounted=report.uncounted)
     return replace(report, text=answer.text or "", fields=answer.fields)
 
 

@@ -38,7 +38,8 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """How documents ended; `report_tokens` is the mean of what was written for a report."""
+    """How documents ended; `report_tokens` is the mean of what was written for a report:
+    copies of one are of no account in it."""
 
     reported: int
     truncated: int
@@ -63,7 +64,7 @@ class Projection:
 def quality(observed: Sequence[Observed]) -> Quality:
     """Count how they ended, and what they used."""
     reports = [each for each in observed if each.failure is None]
-    tokens = sum(each.output_tokens for each in reports)
+    written = [each.output_tokens for each in reports if each.output_tokens]
     costs = [each.cost for each in observed]
     return Quality(
         reported=len(reports),
@@ -71,7 +72,7 @@ def quality(observed: Sequence[Observed]) -> Quality:
         failures=Counter(each.failure for each in observed if each.failure is not None),
         input_tokens=sum(each.input_tokens for each in observed),
         output_tokens=sum(each.output_tokens for each in observed),
-        report_tokens=tokens // len(reports) if reports else None,
+        report_tokens=sum(written) // len(written) if written else None,
         cost=None if None in costs else sum((c for c in costs if c is not None), Decimal(0)),
     )
 

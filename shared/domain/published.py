@@ -74,6 +74,7 @@ def _totals(part: Mapping[str, Any]) -> Totals:
         ),
         cost=_amount(part["cost_usd"]),
         cost_without_batches=_amount(part["cost_without_batches_usd"]),
+        saved_by_caching=_amount(part.get("saved_by_caching_usd", 0)),
     )
 
 

@@ -14,12 +14,15 @@ from typing import Any
 from shared.domain import front_matter
 from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.api_params import USUAL_PARAMS, why_refused
-from shared.domain.catalog import Catalog, output_plan
+from shared.domain.caching import Shared, shared_by
+from shared.domain.catalog import Catalog, Model, output_plan
 from shared.domain.front_matter import FrontMatter, shown
 from shared.domain.recipe_error import RecipeError
 from shared.domain.recipe_input import INPUT_KEYS, InputShape, input_shape
 from shared.domain.recipe_output import parse_form
+from shared.domain.recipe_requests import REQUEST_KEYS, continuations_of, may_cache
 from shared.domain.recipe_split import Split, split_of
+from shared.domain.system_prompt import with_note
 from shared.domain.template import DOCUMENT_FIELDS, Guard, Own, PromptError, PromptTemplate
 from shared.domain.truth import Truth, parse_truth
 from shared.domain.variants import Each, parse_each
@@ -47,6 +50,7 @@ KEYS = (
     "max_cost",
     "description",
     "params",
+    *REQUEST_KEYS,
     "split",
     *INPUT_KEYS,
 )
@@ -82,6 +86,8 @@ class Recipe:
     no request. `template_line` is the line of the file that the template begins on, `guard` what
     renders it where it isn't plain. `sent_params` are `params` with the form that answers have to
     have. `each` makes several documents of one, `truth` compares answers with a column.
+    `continuations` is how often an answer that was cut off is asked to go on, `shared` what is
+    marked to be cached.
     """
 
     name: str
@@ -99,6 +105,8 @@ class Recipe:
     template: str
     template_line: int
     needs_columns: frozenset[str]
+    continuations: int = 0
+    shared: Shared | None = None
     split: Split = Split.AUTO
     each: Each | None = None
     truth: Truth | None = None
@@ -127,6 +135,8 @@ class Recipe:
             self.template,
             *([self.truth.column] if self.truth else []),  # which is withheld
         ]
+        if self.shared is not None:
+            parts.append("cached")
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -200,6 +210,8 @@ def parse_recipe(
         template=source,
         template_line=line,
         needs_columns=template.needed_columns - own.values.keys(),
+        continuations=continuations_of(head),
+        shared=_shared(head, catalog.find(model), source),
         split=split_of(head),
         each=each,
         truth=truth,
@@ -211,6 +223,13 @@ def parse_recipe(
     except RecipeError as error:
         raise RecipeError(f"{name}: {error}") from None
     return recipe
+
+
+def _shared(head: FrontMatter, model: Model | None, template: str) -> Shared | None:
+    """What is marked to be cached, unless `params` say themselves what is."""
+    if not may_cache(head) or "cache_control" in json.dumps(_params(head)):
+        return None
+    return shared_by(model, with_note(head.text("system")), template)
 
 
 def _check_keys(head: FrontMatter) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ truncated: %b
 
 """
 
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _HEADER_ENDS: Final = b"\n---\n\n"
 """Values in the header have no line ends, so it stands there first where the header ends."""
 
@@ -62,15 +64,16 @@ def render_report(
     batch: Batch,
     correlation_id: CorrelationId,
     cost: Decimal | None,
+    more: Mapping[str, object] = _NOTHING,
     losses: Sequence[str] = (),
-    more: Mapping[str, object] = MappingProxyType({}),
 ) -> bytes:
     """A report as a file of its output's kind: what docmill knows of it, and what the model said.
     `more` are further facts.
 
     The header of Markdown and of text is YAML. Its values are written as JSON, which is YAML too
     but for some characters, which are escaped: no name and no word of the provider's can end it.
-    `losses`, what the model didn't get to see of the document, stand in it where there are any.
+    `more` is what few reports say besides, and so are `losses`, what the model didn't get to see of
+    the document.
     """
     usage = report.usage
     facts = {
@@ -87,30 +90,36 @@ def render_report(
         "stop_reason": report.stop_reason,
         "truncated": report.truncated,
     }
-    lost = {"losses": losses} if losses else {}
+    rest = {**more, "losses": losses} if losses else more
     match output:
         case Output.JSON:
-            made = _ENCODE({"docmill": {**facts, **lost, **more}, "answer": report.fields or {}})
+            made = _ENCODE({"docmill": {**facts, **rest}, "answer": report.fields or {}})
             return msgspec.json.format(made, indent=2) + b"\n"
         case Output.HTML:
-            return render_page({**facts, **lost, **more}, report.fields or {}, report.text)
+            return render_page({**facts, **rest}, report.fields or {}, report.text)
         case _:
-            return _header(facts, report.fields or {}, {**lost, **more}) + _text(report.text)
+            return _header(facts, report.fields or {}, rest) + _body(report.text)
 
 
-def _text(text: str) -> bytes:
+def _body(text: str) -> bytes:
     data = text.encode("utf-8", "replace")
     return data if data.endswith(b"\n") else data + b"\n"
 
 
+def text_digest(text: str | bytes) -> str:
+    """By which a report is known to hold what docmill wrote: of its text, as the file has it."""
+    data = text if isinstance(text, bytes) else _body(text)
+    return blake2b(data, digest_size=8).hexdigest()
+
+
 def _header(
-    facts: Mapping[str, object], fields: Mapping[str, Any], more: Mapping[str, object]
+    facts: Mapping[str, object], fields: Mapping[str, Any], rest: Mapping[str, object]
 ) -> bytes:
     known = {**facts, "cost_usd": "unknown" if facts["cost_usd"] is None else facts["cost_usd"]}
     lines = [b"  %b: %b\n" % (name.encode(), _yaml(value)) for name, value in fields.items()]
     values = [value if type(value) is int else _yaml(value) for value in known.values()]
-    further = [b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in more.items()]
-    return _HEADER % (*values, b"".join([*further, *([b"fields:\n", *lines] if lines else [])]))
+    more = b"".join(b"%b: %b\n" % (name.encode(), _yaml(value)) for name, value in rest.items())
+    return _HEADER % (*values, more + b"".join([b"fields:\n", *lines] if lines else []))
 
 
 def report_text(data: bytes) -> str:

@@ -23,7 +23,7 @@ def known_totals(batch: Batch) -> Totals:
     """What it came to, as far as that is known: where its results are lost, each may be billed."""
     totals = batch.totals or Totals()
     if batch.status in _LOST and _may_be_billed(batch):
-        return totals + Totals(unpriced=max(batch.requests - totals.outcomes, 0))
+        return totals + Totals(unpriced=max(batch.requests - totals.answers, 0))
     return totals
 
 

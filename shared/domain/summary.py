@@ -170,6 +170,8 @@ def _totals(totals: Totals) -> dict[str, object]:
             "truncated": totals.truncated,
             "failed": totals.failed,
             "retried": totals.retried,
+            "continued": totals.continued,
+            "twins": totals.twins,
             "parts": totals.parts,
             "unpriced": totals.unpriced,
         },
@@ -183,6 +185,7 @@ def _totals(totals: Totals) -> dict[str, object]:
         "cost_usd": _amount(totals, totals.cost),
         "cost_without_batches_usd": _amount(totals, totals.cost_without_batches),
         "saved_usd": _amount(totals, totals.saved),
+        "saved_by_caching_usd": _amount(totals, totals.saved_by_caching),
     }
 
 

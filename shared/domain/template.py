@@ -166,6 +166,12 @@ class PromptTemplate:
         parts = (reference.split(".") for reference in self._references)
         return frozenset(rest[0] for first, *rest in parts if first == "document" and rest)
 
+    def seen_of(self, columns: Mapping[str, object]) -> Mapping[str, object] | None:
+        """Those of a row's columns that it can see; None where it may see any."""
+        if OWN_NAMES & self._references:
+            return None
+        return {name: columns[name] for name in sorted(self.columns) if name in columns}
+
     def reads_document(self, *, besides: Collection[str] = ()) -> bool:
         """Whether anything of the document gets into the prompt at all, besides what the recipe
         gives."""

@@ -92,6 +92,24 @@ def bare_prints(source: str) -> Counter[str] | None:
     return printed
 
 
+def always_prints_path(source: str) -> bool:
+    """Whether each document's path stands in its prompt, whatever it holds: no two are the same.
+
+    False where that can't be told without rendering.
+    """
+    depth = 0
+    for tag in _tags(source):
+        bare = _BARE.fullmatch(tag)
+        if bare and bare[1] == "path" and depth == 0:
+            return True
+        if tag.startswith("{%"):
+            if not _BRANCHING.fullmatch(tag):
+                return False
+            word = tag.strip("{%-+ \n\t").split(maxsplit=1)[0].strip("%}-+")
+            depth += (word == "if") - (word == "endif")
+    return False
+
+
 def _tags(source: str) -> Iterator[str]:
     position = 0
     while opening := _OPENING.search(source, position):

@@ -12,7 +12,7 @@ and among what waits; `failed`, `all_documents` and `count` leave them out.
 Adapters: `shared.adapters.sqlite_store` and `shared.adapters.dynamo_store`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -111,6 +111,12 @@ class Store(Protocol):
 
     def save_checkpoint(self, batch_id: BatchId, data: bytes) -> None:
         """Save how far collecting has come, for a batch that the caller holds."""
+
+    def asked(self, job: JobName, block: int) -> Iterator[tuple[BatchId, bytes]]:
+        """What batches of the job saved under this number, read from the rows, in any order."""
+
+    def save_asked(self, batch: Batch, blocks: Mapping[int, bytes]) -> None:
+        """Save what a new batch asks, for as long as its list is kept."""
 
     def job(self, name: JobName) -> Job | None:
         """What is remembered of a job."""

@@ -247,3 +247,15 @@ def test_the_list_of_a_full_batch_comes_back_as_it_was(store: SqliteStore) -> No
     listed = members(100_000)
     store.plan(batch(), listed)
     assert store.members(BatchId("b")) == listed
+
+
+def test_a_file_of_a_docmill_that_did_not_note_requests_is_used_on(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    SqliteStore(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE asked")
+    connection.commit()
+    connection.close()
+    store = SqliteStore(path)
+    assert list(store.asked(JOB, 1)) == []
+    store.close()

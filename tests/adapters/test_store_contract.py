@@ -598,6 +598,20 @@ def test_a_checkpoint_is_the_last_one_saved(store: Store) -> None:
     assert store.checkpoint(BatchId("other")) == b""
 
 
+def test_what_batches_ask_is_found_by_job_and_block(store: Store) -> None:
+    one, two = batch("one"), batch("two")
+    other = replace(batch("else"), job=JobName("another"))
+    assert list(store.asked(JOB, 7)) == []
+    store.save_asked(one, {7: b"\x07one", 0: b"\x00" * 2_000, 255: b"\xff"})
+    store.save_asked(two, {7: b"\x07two"})
+    store.save_asked(other, {7: b"\x07else"})
+    assert sorted(store.asked(JOB, 7)) == [("one", b"\x07one"), ("two", b"\x07two")]
+    assert list(store.asked(JOB, 0)) == [("one", b"\x00" * 2_000)]
+    assert list(store.asked(JOB, 8)) == []
+    store.save_asked(one, {7: b"\x07again"})
+    assert ("one", b"\x07again") in list(store.asked(JOB, 7))
+
+
 # ---- jobs and the pause ----
 
 

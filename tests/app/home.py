@@ -24,6 +24,7 @@ from shared.domain.ids import BatchId, JobName, batch_id
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe, parse_recipe
 from shared.wiring.conversion import converter
+from tests.one_recipe import one_recipe
 
 JOB = JobName("legal")
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -65,7 +66,7 @@ class Home:
             reports=FolderBlobs(self.root / "output"),
             store=self.store,
             api=SimulatorApi(self.simulator, lambda: self.now),
-            recipe=lambda _: self.recipe,
+            recipe=one_recipe(lambda: self.recipe),
             catalog=catalog(),
             clock=lambda: self.now,
             new_batch_id=self._new_batch_id,

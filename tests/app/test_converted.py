@@ -20,7 +20,7 @@ from shared.app.submit import submit
 from shared.domain.ids import custom_id
 from shared.domain.policy import Policy
 from shared.domain.recipe import parse_recipe
-from shared.domain.rendering import ATTACHED_NOTE, UNTRUSTED_NOTE
+from shared.domain.system_prompt import ATTACHED_NOTE, UNTRUSTED_NOTE
 from tests.adapters.converters import files
 from tests.app.home import JOB, Home
 from tests.app.jobs import FAILED, REPORTED, only, run
@@ -265,7 +265,7 @@ def test_converting_is_cut_into_batches_by_time_and_nothing_is_left(home: Home) 
         home.write(f"d{number}.html", f"<html><p>Page {number}</p></html>")
     home.write("locked.pdf", files.locked_pdf("secret"))
     for number in range(3):
-        home.write(f"z{number}.md", "text")
+        home.write(f"z{number}.md", f"text {number}")
     home.see()
     run(home)
     assert sorted(batch.requests for batch in home.batches()) == [1, 1, 1, 3]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pypdf
@@ -66,7 +67,7 @@ def sent(home: Home) -> list[list[dict[str, Any]]]:
         batches.append(json.loads(b"".join(content.chunks()))["requests"])
         return await real(content, betas=betas)
 
-    home.deps.api.create = create  # type: ignore[method-assign]
+    home.deps.api.create = create  # type: ignore[method-assign,assignment]
     return batches
 
 
@@ -333,6 +334,16 @@ def test_it_is_looked_through_once_to_be_split_and_cut_once_for_each_part(home: 
     assert home.statuses() == {"a.pdf": REPORTED}
     count = header(home)["parts"]
     assert counting.asked == {"page_ranges": 1, "cut_pdf": count, "convert": 2}
+
+
+def test_cutting_takes_its_turns_as_converting_does(home: Home) -> None:
+    shrink(home, context=CONTEXT)
+    home.deps = replace(home.deps, policy=Policy(planning=timedelta(0)))
+    home.write("a.pdf", pages(30))
+    home.see()
+    run(home)
+    assert home.statuses() == {"a.pdf": REPORTED}
+    assert [batch.requests for batch in home.batches()] == [1] * (header(home)["parts"] + 1)
 
 
 def test_what_is_lost_of_it_stands_in_the_header_of_the_merged_report(home: Home) -> None:

@@ -58,3 +58,21 @@ def test_without_a_price_the_cost_is_unknown_and_the_rest_is_known(home: Home) -
     found = quality(list(seen(home).values()))
     assert (found.reported, found.cost) == (2, None)
     assert found.output_tokens > 0
+
+
+def test_copies_are_counted_and_cost_nothing(home: Home) -> None:
+    fill(home, 2)
+    for path in ("copy.md", "copy2.md"):
+        home.write(path, (home.root / "input" / "d0.md").read_text())
+    home.see()
+    run(home)
+    home.write("x/later.md", (home.root / "input" / "d1.md").read_text())
+    home.see()
+    run(home)
+    assert home.requested() == 2
+    totals = [batch.totals for batch in home.batches() if batch.totals]
+    found = quality(list(seen(home).values()))
+    assert found.reported == 5
+    assert found.cost == sum((each.cost for each in totals), Decimal(0))
+    assert found.output_tokens == sum(each.usage.output_tokens for each in totals)
+    assert found.report_tokens == found.output_tokens // 2

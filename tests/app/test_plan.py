@@ -33,7 +33,7 @@ def test_a_full_batch_is_cut_by_requests(home: Home) -> None:
 def test_a_full_batch_is_cut_by_bytes(home: Home) -> None:
     home.deps = replace(home.deps, policy=Policy(max_batch_bytes=3_000))
     for number in range(6):
-        home.write(f"d{number}.md", "x" * 1_000)
+        home.write(f"d{number}.md", f"{number}" + "x" * 1_000)
     home.see()
     run(home)
     assert only(home, REPORTED)

@@ -20,7 +20,7 @@ def test_nothing_is_sent_whose_report_has_no_place(home: Home) -> None:
     (home.root / "output" / "a.md").mkdir()
     (home.root / "output" / "folder").write_text("mine")
     for path in ("a", "folder/b", "c"):
-        home.write(path, "# A document")
+        home.write(path, f"# A document: {path}")
     home.see()
     run(home)
     assert failure_types(home) == {"a": "report_blocked", "folder/b": "report_blocked"}

@@ -34,7 +34,7 @@ def allow(home: Home, dollars: str | None, max_tokens: int = 1000) -> None:
 
 def fill(home: Home, count: int, folder: str = "") -> None:
     for number in range(count):
-        home.write(f"{folder}d{number:02}.md", f"# Document {number}\n\n" + "word " * 100)
+        home.write(f"{folder}d{number:02}.md", f"# Document {folder}{number}\n\n" + "word " * 100)
     home.see()
 
 

@@ -63,7 +63,7 @@ def test_a_ready_marker_closes_the_group_of_its_folder_only(home: Home) -> None:
 
 def test_a_ready_marker_at_the_top_closes_every_group(home: Home) -> None:
     upload(home, "legal/a/x.md")
-    upload(home, "legal/b/y.md")
+    upload(home, "legal/b/y.md", "another text")
     upload(home, "legal/_READY", "")
     assert asyncio.run(submit(home.deps)).requests == 2
 

@@ -75,7 +75,7 @@ def main() -> None:
 
 def _drop(aws: Cloud, count: int) -> None:
     text = b"# A document\n" + b"Some words about it. " * (_PER_DOCUMENT // 21)
-    aws.upload({f"{JOB}/{path}": text for path in _paths(count)})
+    aws.upload({f"{JOB}/{path}": text + path.encode() for path in _paths(count)})
 
 
 def _paths(count: int) -> list[str]:

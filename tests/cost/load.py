@@ -162,9 +162,12 @@ def _load(aws: Cloud, functions: _Process, documents: int, *, size: int, per_cal
         functions(name, {})
     load.idle = functions.taken()
 
-    text = _SENTENCE * (size // len(_SENTENCE))
+    text = _SENTENCE * (size // len(_SENTENCE) - 1)
     folders = (f"{JOB}/2026-11/{n % GROUPS}" for n in range(documents))
-    aws.upload({f"{f}/document-{n:07}.md": text for n, f in enumerate(folders)})
+    aws.upload(
+        # Each says something else: the same request would be paid for once.
+        {f"{f}/document-{n:07}.md": text + b"%39d" % n for n, f in enumerate(folders)}
+    )
     _take_in(aws, functions, per_call)
     aws.upload({f"{JOB}/_READY": b""})
     _take_in(aws, functions, per_call)

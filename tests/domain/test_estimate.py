@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from shared.adapters.builtin import builtin_recipes, catalog
-from shared.domain.estimate import USUAL_REPORT_TOKENS, bound, estimate
+from shared.domain.estimate import USUAL_REPORT_TOKENS, bound, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.recipe import parse_recipe
 
@@ -50,3 +50,15 @@ def test_no_guess_is_above_the_most_that_goes_in() -> None:
     found = estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST, most_tokens=most)
     assert found.input_tokens == most
     assert estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST, most_tokens=10**9) == guessed
+
+
+def test_what_may_go_on_may_cost_each_of_its_continuations() -> None:
+    text = "---\nmodel: claude-opus-4-6\nmax_tokens: 10000\ncontinue: 2\n---\n{{ document.text }}\n"
+    going_on = parse_recipe(text, name="recipe.md", catalog=catalog())
+    once = bound(RECIPE, catalog())(4_000)
+    in_all = bound_in_all(going_on, catalog())(4_000)
+    assert once is not None
+    assert in_all is not None
+    # Twice more the answer, and the prompt with one and with two answers in it.
+    assert in_all > 3 * once + 3 * 10_000 * Decimal("2.5e-6")
+    assert bound_in_all(RECIPE, catalog())(4_000) == once

@@ -47,6 +47,7 @@ from tests.faults.day_world import (
     Trouble,
     path_of,
 )
+from tests.one_recipe import one_recipe
 
 JOB = JobName("day")
 START = datetime.fromisoformat("2026-11-24T00:00:00+00:00")
@@ -107,7 +108,7 @@ class Day:
             reports=self.reports,
             store=cast("Store", Throttled(self.store, self.trouble)),
             api=self.api,
-            recipe=lambda _: self.recipe,
+            recipe=one_recipe(lambda: self.recipe),
             catalog=catalog(),
             clock=lambda: self.now,
             new_batch_id=lambda: batch_id(self.draw.getrandbits(60)),

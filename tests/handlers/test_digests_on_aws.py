@@ -36,7 +36,7 @@ def put(aws: Cloud, documents: dict[str, bytes]) -> None:
     aws.take_uploads()
 
 
-def digested(aws: Cloud, *paths: str, seconds: float = 30.0) -> None:
+def digested(aws: Cloud, *paths: str, seconds: float = 60.0) -> None:
     """Tick until these are there and nothing is to be done any more."""
     deadline = time.monotonic() + seconds
     while not (
@@ -77,7 +77,7 @@ def test_each_finished_group_gets_one_digest_whatever_comes_twice(aws: Cloud) ->
     put(aws, {"sales/_READY": b""})
     before = aws.output_of(f"{JOB}/legal/_digest.md")
     aws.settle()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(aws.paid()) < 6 + 2 + 2:
         assert time.monotonic() < deadline
         aws.tick()

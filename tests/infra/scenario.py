@@ -132,6 +132,8 @@ def live_through_everything(aws: Cloud, calls: Calls, patch: pytest.MonkeyPatch)
     _paused(run)
     _out_of_credit(run)
     _vanished(run)
+    _copied(run)
+    _cut_off(run, recipe)
     _too_long(run)
     _digest(run)
     _closed(run)
@@ -218,6 +220,27 @@ def _vanished(run: Run) -> None:
     pass_leases()
     run.aws.provider.simulator.faults.script.append(Fault(call=Call.RETRIEVE, status=404))
     run.poll({}, run.aws.invocation)
+    pass_leases()
+    run.settle()
+
+
+def _copied(run: Run) -> None:
+    """A document that is there already under another name."""
+    run.upload({"copy.md": b"# refused by nobody", "_READY": b""})
+    run.settle()
+    run.upload({"again.md": b"# refused by nobody", "_READY": b""})
+    run.settle()
+
+
+def _cut_off(run: Run, recipe: bytes) -> None:
+    """An answer that is cut off, and goes on."""
+    run.upload({"_recipe.md": recipe.replace(b"max_cost: 0.000001\n", b"continue: 1\n")})
+    run.upload({"long.md": b"# long", "_READY": b""})
+    run.aws.provider.simulator.faults.truncate_rate = 1.0
+    run.submit({}, run.aws.invocation)
+    run.until_ended()
+    run.collect_all()
+    run.aws.provider.simulator.faults.truncate_rate = 0.0
     pass_leases()
     run.settle()
 

@@ -34,6 +34,7 @@ NOT_IN_THE_RUN = {
     ("Collect", "s3:ListBucket"): "tells a recipe that isn't there from one that may not be read",
     ("Reconcile", "s3:AbortMultipartUpload"): "16 MB of failures or rows whose upload fails",
     ("Reconcile", "s3:ListBucket"): "tells a summary that isn't there from one it may not read",
+    ("Submit", "s3:AbortMultipartUpload"): "a copied report above 16 MB whose upload fails",
     ("Submit", "s3:ListBucket"): "tells a recipe that isn't there from one that may not be read",
 }
 

@@ -39,6 +39,7 @@ from shared.wiring.conversion import converter
 from tests.aws import template
 from tests.faults.day_world import Trouble, number_of, path_of
 from tests.load.places import Bucket, Clock, Output, Provider, Quota, Table, TimedOut
+from tests.one_recipe import one_recipe
 
 JOB = JobName("load")
 START = datetime.fromisoformat("2026-11-24T00:00:00+00:00")
@@ -123,7 +124,7 @@ class Hour:
             reports=self.reports,
             store=cast("Store", self.table),
             api=self.api,
-            recipe=lambda _: recipe,
+            recipe=one_recipe(lambda: recipe),
             catalog=catalog(),
             clock=lambda: self.clock.now,
             new_batch_id=lambda: batch_id(self.draw.getrandbits(60)),

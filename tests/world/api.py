@@ -64,7 +64,8 @@ class Provider:
         faults.error_type = rng.choice(_ERRORS)
         faults.expire_rate = 0.5 if Fault.ROWS_EXPIRED in struck else 0.0
         odd = 0.2 if Fault.ROWS_ODD in struck else 0.0
-        faults.refuse_rate = faults.truncate_rate = faults.pause_rate = faults.overflow_rate = odd
+        faults.refuse_rate = faults.pause_rate = faults.overflow_rate = odd
+        faults.truncate_rate = rng.choice((0.3, 1.0)) if Fault.ROWS_CUT_OFF in struck else 0.0
         faults.invalid_rate = odd
         return struck
 

@@ -60,6 +60,8 @@ def begin(world: World) -> None:
         people.put_new()
     if rng.random() < 0.4:
         people.put_manifest()
+    if rng.random() < 0.3:
+        people.put_copies()
 
 
 def happen(world: World) -> None:

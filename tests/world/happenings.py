@@ -32,6 +32,7 @@ def put_something(world: World) -> None:
         (3, people.put_new),
         (3, people.put_again),
         (3, people.put_changed),
+        (0.7, people.put_copies),
         (1, people.delete),
         (1, people.put_ready),
         (1, people.put_manifest),

@@ -4,7 +4,7 @@ Changes of one record arrive in their order; those of different records in any.
 """
 
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -153,6 +153,12 @@ class LaggingStore:
 
     def checkpoint(self, batch_id: BatchId) -> bytes:
         return self._rows.checkpoint(batch_id)
+
+    def asked(self, job: JobName, block: int) -> Iterator[tuple[BatchId, bytes]]:
+        return self._rows.asked(job, block)
+
+    def save_asked(self, batch: Batch, blocks: Mapping[int, bytes]) -> None:
+        self._rows.save_asked(batch, blocks)
 
     def save_checkpoint(self, batch_id: BatchId, data: bytes) -> None:
         self._rows.save_checkpoint(batch_id, data)

@@ -32,6 +32,8 @@ class Accepted:
     """One request that the provider took. `piece` says which part of the document it asks about by
     which recipe, and is empty where it asks about the whole, or merges. `forgiven`: it may be paid
     for again, as a person asked for that (`asked_again`), or its document was another in between.
+    `said` is the answer so far that it asks to go on with, `asks` all that it says but for its id.
+    `is_staged`: it is about a part, or merges.
     """
 
     number: int
@@ -44,6 +46,9 @@ class Accepted:
     piece: str = ""
     forgiven: bool = False
     asked_again: bool = False
+    said: str = ""
+    asks: bytes = b""
+    is_staged: bool = False
 
     @property
     def name(self) -> str:
@@ -56,6 +61,11 @@ class Accepted:
         if self.row.schema is None:
             return self.ending in _READABLE
         return self.ending is Ending.END_TURN and not self.row.invalid
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether its answer may become one with its rest, though alone it can't be read."""
+        return self.row.schema is not None and self.ending is Ending.MAX_TOKENS
 
     @property
     def ending(self) -> Ending:
@@ -81,6 +91,8 @@ class Ledger:
     by_key: dict[str, list[Accepted]] = field(default_factory=dict)
     by_custom_id: dict[str, Accepted] = field(default_factory=dict)
     batches: dict[str, list[Accepted]] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
+    """Of documents whose content lies under several names: what the content calls itself."""
 
     def take(self, body: bytes) -> list[Accepted]:
         """Note the batch that the simulator made of a body just now."""
@@ -89,7 +101,8 @@ class Ledger:
         taken: list[Accepted] = []
         for request in msgspec.json.decode(body)["requests"]:
             custom_id = request["custom_id"]
-            prompt = request["params"]["messages"][0]["content"]
+            messages = request["params"]["messages"]
+            prompt = messages[0]["content"]
             found = _MARK.search(prompt)
             piece = _PIECE.search(prompt)
             place = place_of(custom_id)
@@ -109,6 +122,9 @@ class Ledger:
                 batch=batch,
                 row=rows[custom_id],
                 piece="" if piece is None else f"{piece[1]} {prompt.partition('<data-')[0]}",
+                said=messages[1]["content"] if len(messages) > 1 else "",
+                asks=msgspec.json.encode(request["params"]),
+                is_staged=piece is not None or _MERGE in prompt,
             )
             self.requests.append(accepted)
             self.by_key.setdefault(accepted.key, []).append(accepted)
@@ -119,14 +135,14 @@ class Ledger:
 
     def forgive(self, key: str, version: int | None = None) -> None:
         """What was paid for a document (of one version) may be paid once more."""
-        for accepted in self.by_key.get(key, ()):
+        for accepted in self.by_key.get(self.shared.get(key, key), ()):
             if version is None or accepted.version == version:
                 accepted.forgiven = True
                 accepted.asked_again |= version is None
 
     def forgive_all_but(self, key: str, kept: set[str]) -> None:
         """The same, but for the requests whose answers are kept: they must not be asked again."""
-        for accepted in self.by_key.get(key, ()):
+        for accepted in self.by_key.get(self.shared.get(key, key), ()):
             if accepted.custom_id not in kept:
                 accepted.forgiven = accepted.asked_again = True
 

@@ -32,3 +32,13 @@ class Mirror:
         """What of a batch's list was sent, or will be."""
         excluded = Bitmap(batch.excluded)
         return [m for place, m in enumerate(self.members[batch.id]) if place not in excluded]
+
+    def twins(self, batch: Batch) -> list[tuple[Member, Member]]:
+        """Those of a batch's list that it holds without having sent them, each with the one that
+        was sent for it."""
+        held, members = Bitmap(batch.twins), self.members[batch.id]
+        return [
+            (member, members[member.twin])
+            for place, member in enumerate(members)
+            if place in held and member.twin is not None
+        ]

@@ -15,6 +15,7 @@ from shared.adapters import records
 from shared.adapters.sqlite_store import SqliteStore
 from shared.app import (
     collect,
+    continuing,
     long_stages,
     plan,
     reconcile,
@@ -23,8 +24,11 @@ from shared.app import (
     room,
     settle,
     submit,
+    twins,
 )
+from shared.app.claims import Claimed
 from shared.app.deps import Deps
+from shared.app.plan import Plan
 from shared.domain import document as documents
 from shared.domain import spend
 from shared.domain.batch import Batch, BatchEvent, BatchStatus, after
@@ -34,6 +38,7 @@ from shared.domain.group import Group
 from shared.domain.job import Job
 from shared.domain.policy import Policy
 from shared.domain.recipe import Recipe
+from shared.domain.unfinished import Unfinished
 from tests.world import world as worlds
 
 if TYPE_CHECKING:
@@ -174,7 +179,11 @@ def no_lease(patch: pytest.MonkeyPatch) -> None:
 
 def claims_are_not_checked(patch: pytest.MonkeyPatch) -> None:
     """A document is sent though another batch claimed it meanwhile."""
-    patch.setattr(submit, "claim", lambda _deps, _batch, plan: Bitmap(bytes(plan.excluded)))
+
+    async def claim(_deps: Deps, _batch: Batch, plan: Plan) -> Claimed:
+        return Claimed(excluded=Bitmap(bytes(plan.excluded)), twins=Bitmap(bytes(plan.twins)))
+
+    patch.setattr(submit, "claim", claim)
 
 
 def no_limit(patch: pytest.MonkeyPatch) -> None:
@@ -198,6 +207,36 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
 def lost_lines_cost_nothing(patch: pytest.MonkeyPatch) -> None:
     """A result that never came counts as unpaid."""
     patch.setattr(spend, "_spent", lambda batch: batch.totals.cost if batch.totals else 0)
+
+
+def no_twins(patch: pytest.MonkeyPatch) -> None:
+    """The same request is sent for each document."""
+    patch.setattr(twins.Leaders, "of", lambda *_: None)
+
+
+def twins_by_length(patch: pytest.MonkeyPatch) -> None:
+    """Requests that are as long count as the same."""
+    patch.setattr(twins, "same_request", lambda _, request: b"%d" % len(request))
+
+
+def continued_from_the_start(patch: pytest.MonkeyPatch) -> None:
+    """What was cut off is asked for anew."""
+    patch.setattr(requests, "continuation", lambda params, _text: params)
+
+
+def the_rest_alone(patch: pytest.MonkeyPatch) -> None:
+    """The rest of a report stands for the whole."""
+    patch.setattr(continuing, "join", lambda _text, more: more)
+
+
+def forgotten_beginnings(patch: pytest.MonkeyPatch) -> None:
+    """A document that is to go on is let go without remembering that."""
+    real = documents.continued
+
+    def continued(document: Document, unfinished: Unfinished, *, now: datetime) -> Document:
+        return replace(real(document, unfinished, now=now), unfinished=None)
+
+    patch.setattr(results, "continued", continued)
 
 
 def parts_bring_nothing_on(patch: pytest.MonkeyPatch) -> None:
@@ -231,6 +270,11 @@ MUTANTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     no_limit,
     no_fence,
     lost_lines_cost_nothing,
+    no_twins,
+    twins_by_length,
+    continued_from_the_start,
+    the_rest_alone,
+    forgotten_beginnings,
     parts_bring_nothing_on,
     parts_wait_for_nobody,
     answers_are_not_kept,

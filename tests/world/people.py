@@ -20,6 +20,7 @@ max_tokens: 1000
 max_wait: {wait}
 group_by: {group_by}
 max_attempts: {attempts}
+continue: {more}
 {limit}{shape}---
 {wording}
 
@@ -72,6 +73,7 @@ class People:
     long: float = _LONG
     _rows: dict[str, dict[str, int]] = field(default_factory=dict)
     _last: int = 0
+    _copies: int = 0
     _shape: int = 0
 
     @property
@@ -89,6 +91,7 @@ class People:
             wait=rng.choice(("1s", "1m", "10m")),
             group_by=rng.choice(("folder", "folder", "none")),
             attempts=rng.choice((1, 2, 3)),
+            more=rng.choice((0, 1, 3)),
             wording=rng.choice(("Review this.", "Assess this.")),
             shape=_SHAPES[self._shape % len(_SHAPES)],
             limit="" if (dollars := rng.choice(_LIMITS)) is None else f"max_cost: {dollars}\n",
@@ -108,6 +111,17 @@ class People:
         """The same content once more, or one that was there before."""
         if name := self._some():
             self._write(name, self.rng.choice((self.keys[name], self.rng.randint(0, 1))))
+
+    def put_copies(self) -> None:
+        """The same content under several names."""
+        self._copies += 1
+        job = self.rng.choice(self.jobs)
+        content = f"{job}/~copy{self._copies}"
+        for _ in range(self.rng.randint(2, 4)):
+            name = f"{job}/{self.rng.choice(_FOLDERS)}c{self._copies}-{self._next()}.md"
+            self.ledger.shared[name] = content
+            self.keys[name] = 0
+            self._write(name, 0)
 
     def put_changed(self) -> None:
         """New content under an old name."""
@@ -179,7 +193,7 @@ class People:
 
     def _text(self, name: str, version: int) -> str:
         """Says so anywhere in it, so each part does; the same version always has the same text."""
-        mark = marked(name, version)
+        mark = marked(self.ledger.shared.get(name, name), version)
         if random.Random(mark).random() >= self.long:
             return f"A document. {mark}"
         return f"A paragraph of a long document. {mark}\n\n" * (LONG_TEXT // (len(mark) + 34))

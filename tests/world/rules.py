@@ -3,14 +3,16 @@
 The provider's side is judged by the ledger alone, docmill's by what it wrote.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from shared.adapters.simulator.rows import Ending
 from shared.domain.batch import TERMINAL, Batch, BatchStatus
 from shared.domain.document import Document, DocumentStatus
-from shared.domain.ids import BatchId, JobName
+from shared.domain.ids import BatchId, JobName, place_of
 from shared.domain.parts import answer_name
 from shared.domain.spend import committed
 from tests.world.ledger import Accepted, Ledger
@@ -57,7 +59,7 @@ class Rules:
     etags: dict[tuple[str, str], int] = field(default_factory=dict)
     limits: dict[str, list[Decimal | None]] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
     answers: dict[str, str] = field(default_factory=dict)
 
     def blame(self, rule: str, facts: str) -> None:
@@ -73,7 +75,8 @@ class Rules:
         for batch in mirror.batches.values():
             if batch.status not in _HOLDING:
                 continue
-            for member in mirror.sent(batch):
+            twins = [twin for twin, _ in mirror.twins(batch)]
+            for member in [*mirror.sent(batch), *twins]:
                 held = mirror.documents.get((batch.job, member.path))
                 if held is None or held.batch != batch.id:
                     where = "nowhere" if held is None else f"{held.status} in {held.batch}"
@@ -134,18 +137,26 @@ class Rules:
         name = f"{before.job}/{before.path}"
         if before.part is not None:
             custom_id = self.answers.get(f"{before.job}/{answer_name(before.path)}", "")
-            by = self.ledger.by_custom_id.get(custom_id)
-            if by is None or by.ours != before.batch:
+            answer = self.ledger.by_custom_id.get(custom_id)
+            if answer is None or answer.ours != before.batch:
                 facts = f"{name!r} is answered from {before.batch}, and there is {custom_id!r}"
                 self.blame("reported means that the report is there", facts)
             return
         report = self.reports.get(name)
-        if report is None or report.by.ours != before.batch:
+        by = {before.batch, *self._may_be_of(before)}
+        if report is None or report.by.ours not in by:
             shown = "no report" if report is None else f"that of {report.by.name}"
             self.blame(
                 "reported means that the report is there",
                 f"{name} is reported from {before.batch}, and there is {shown}",
             )
+
+    def _may_be_of(self, held: Document) -> set[BatchId]:
+        """Batches before the one that holds it, of which its report may be as well."""
+        members = self.mirror.members[held.batch] if held.batch else ()
+        names = [m.answered_by for m in members if m.path == held.path]
+        names.append(held.unfinished.custom_id if held.unfinished else None)
+        return {found[1] for name in names if name and (found := place_of(name))}
 
     def accepted(self, taken: list[Accepted]) -> None:
         """The provider took a batch: it was meant, and nothing in it is paid for again."""
@@ -166,17 +177,35 @@ class Rules:
             self._sent(each)
             report = self.reports.get(each.key)
             if report and report.by.version == each.version and not report.by.asked_again:
-                facts = f"{each.name} has its report, from {report.by.name}"
-                self.blame("nothing is paid for twice", facts)
+                self._goes_on(each, report)
             for other in self.ledger.by_key[each.key]:
-                if other.number >= each.number or other.batch is each.batch:
-                    continue
-                if other.piece != each.piece:
-                    continue
-                if other.is_live(now) and (not each.piece or other.version == each.version):
-                    self.blame("no document in two live batches", f"{other.name}; {each.name}")
-                if other.version == each.version and self._is_paid_for_good(other, now):
-                    self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+                if other.number < each.number:
+                    self._again(other, each, now)
+
+    def _again(self, other: Accepted, each: Accepted, now: datetime) -> None:
+        """The second of two requests about a document is another one. Requests about parts, and
+        merges, are sent for each document."""
+        if other.batch is each.batch:
+            if other.asks == each.asks and not each.is_staged:
+                facts = f"{other.name}; {each.name}"
+                self.blame("the same request is paid for once", facts)
+            return
+        if each.key in self.ledger.shared.values():
+            return
+        if other.said != each.said or other.piece != each.piece:
+            return
+        if other.is_live(now) and (not each.piece or other.version == each.version):
+            self.blame("no document in two live batches", f"{other.name}; {each.name}")
+        if other.version == each.version and self._is_paid_for_good(other, now):
+            self.blame("nothing is paid for twice", f"{other.name}; {each.name}")
+
+    def _goes_on(self, each: Accepted, report: Written) -> None:
+        """What has its report is only sent to go on where that was cut off."""
+        text = report.data.partition(b"\n---\n\n")[2]
+        said = each.said if each.said.endswith("\n") else f"{each.said}\n"
+        if report.by.ending is not Ending.MAX_TOKENS or said.encode() != text:
+            facts = f"{each.name} has its report, from {report.by.name}"
+            self.blame("nothing is paid for twice", facts)
 
     def _costs(self, ours: Batch) -> None:
         """A job never costs more than any of its recipes ever allowed; a plan costs nothing yet."""
@@ -214,20 +243,23 @@ class Rules:
         is_lost = other.batch.archived(now) and (report is None or report.by is not other)
         return other.is_paid and not other.forgiven and not is_lost and not other.row.invalid
 
-    def not_written(self, data: bytes) -> None:
+    def not_written(self, key: str, data: bytes) -> None:
         """A report couldn't be written where it belongs: it doesn't count as one."""
-        self.refused.add(custom_id_of(data))
+        self.refused.add((key, custom_id_of(data)))
 
     def reported(self, key: str, data: bytes) -> None:
         """A report was written: it is of this document, and not older than what was there."""
         custom_id = custom_id_of(data)
         by = self.ledger.by_custom_id.get(custom_id)
-        if by is None or by.key != key or not by.is_readable:
+        if by is None or by.key not in {key, self.ledger.shared.get(key)} or not by.is_readable:
             self.blame(
                 "a report is what the provider answered for its document",
                 f"the report of {key} is made from {by.name if by else custom_id!r}",
             )
             return
+        text = data.partition(b"\n---\n\n")[2].decode()
+        if by.row.schema is None and not text.startswith(by.said):
+            self.blame("what was said is in the report", f"{by.name} went on, and {key} lacks it")
         was = self.reports.get(key)
         self.reports[key] = Written(by=by, data=data)
         if was is None:
@@ -235,7 +267,7 @@ class Rules:
         if was.by.number > by.number:
             facts = f"{was.by.name} was overwritten by {by.name}"
             self.blame("no report is overwritten by an older one", facts)
-        elif was.by is by and was.data != data:
+        elif was.by is by and was.data != data and not _says_why(was.data, data):
             self.blame("the same result twice leaves the same bytes", f"{by.name}: {key}")
 
     def collected(self, batch: Batch) -> None:
@@ -250,17 +282,30 @@ class Rules:
             self.blame("what may be billed is counted", facts)
         if totals is None:
             return
-        refused = sum(row.custom_id in self.refused and not row.piece for row in rows)
-        most = sum(row.is_readable and not row.piece for row in rows)
-        readable = min(max(totals.reported, most - refused), most)
+        asked = [row.custom_id for row in rows]
+        asked += [leader.custom_id for _, leader in self.mirror.twins(batch)]
+        ids = Counter(custom_id for _, custom_id in self.refused)
+        by_id = self.ledger.by_custom_id
+        wholes = [custom_id for custom_id in asked if not by_id[custom_id].piece]
+        refused = sum(ids[custom_id] for custom_id in set(wholes))
+        cut = sum(by_id[custom_id].may_go_on for custom_id in wholes)
+        most = cut + sum(by_id[custom_id].is_readable for custom_id in wholes)
+        written = totals.reported + totals.continued
+        readable = min(max(written, most - refused - cut), most)
         done = totals.outcomes
         tokens = sum(row.row.input_tokens for row in rows if row.is_paid)
         if totals.unpriced:  # lines that never came say nothing
-            readable, tokens = totals.reported, totals.usage.input_tokens
-        told = (done, totals.reported, totals.usage.input_tokens)
-        true = (len(rows), readable, tokens)
+            readable, tokens = written, totals.usage.input_tokens
+        told = (done, totals.twins, written, totals.usage.input_tokens)
+        true = (len(asked), len(asked) - len(rows), readable, tokens)
         if told != true or batch.requests != len(rows):
             self.blame(
                 "totals are what is there",
-                f"{batch.id} says (outcomes, reported, input tokens) {told}, the provider {true}",
+                f"{batch.id} says (outcomes, twins, reports, tokens) {told}, the provider {true}",
             )
+
+
+def _says_why(before: bytes, after: bytes) -> bool:
+    """Whether only its header differs: it says why the report stays cut short."""
+    of = b"\n---\n\n"
+    return b"\nnot_continued: " in after and before.partition(of)[2] == after.partition(of)[2]

@@ -1,6 +1,6 @@
 """The store as one run has it: every call passes the gate, every write is mirrored and judged."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -175,6 +175,16 @@ class FaultyStore:
 
     def checkpoint(self, batch_id: BatchId) -> bytes:
         return self._read("checkpoint", lambda: self.inner.checkpoint(batch_id), batch_id)
+
+    def asked(self, job: JobName, block: int) -> Iterator[tuple[BatchId, bytes]]:
+        found = self._read("asked", lambda: sorted(self.inner.asked(job, block)), job, block)
+        return iter(found)
+
+    def save_asked(self, batch: Batch, blocks: Mapping[int, bytes]) -> None:
+        def effect() -> None:
+            self.inner.save_asked(batch, blocks)
+
+        self._write("save_asked", effect, batch.id, sorted(blocks))
 
     def save_checkpoint(self, batch_id: BatchId, data: bytes) -> None:
         def effect() -> None:

@@ -40,7 +40,8 @@ class Fault(StrEnum):
     CUT_AT_LINE = "results cut at a line's end"
     ROWS_ERRORED = "batch with errored rows"
     ROWS_EXPIRED = "batch with expired rows"
-    ROWS_ODD = "batch with refusals and cut answers"
+    ROWS_ODD = "batch with refusals and overlong answers"
+    ROWS_CUT_OFF = "batch with answers that are cut off"
     LINES_TWICE = "batch with lines doubled"
     LINES_STRANGE = "batch with strange lines"
     LINES_LOST = "batch with a line lost"
@@ -86,6 +87,7 @@ ROW_FAULTS = (
     Fault.ROWS_ERRORED,
     Fault.ROWS_EXPIRED,
     Fault.ROWS_ODD,
+    Fault.ROWS_CUT_OFF,
     Fault.LINES_TWICE,
     Fault.LINES_STRANGE,
     Fault.LINES_LOST,
@@ -118,6 +120,7 @@ _MOST: dict[Fault, float] = {
     Fault.ROWS_ERRORED: 0.6,
     Fault.ROWS_EXPIRED: 0.3,
     Fault.ROWS_ODD: 0.6,
+    Fault.ROWS_CUT_OFF: 0.6,
     Fault.LINES_TWICE: 0.5,
     Fault.LINES_STRANGE: 0.2,
     Fault.LINES_LOST: 0.1,

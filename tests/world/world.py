@@ -193,7 +193,7 @@ class World:
                 gate=gate,
                 name="reports",
                 watch=self._written,
-                watch_refused=lambda _, data: self.stage.rules.not_written(data),
+                watch_refused=self.stage.rules.not_written,
             ),
             store=FaultyStore(
                 inner=self.store,

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from shared.adapters.simulator.batches import LIFETIME, SimulatedBatch
+from shared.adapters.simulator.cache import Cache
 from shared.adapters.simulator.faults import Call, Fault, Faults
 from shared.adapters.simulator.listing import page_of
 from shared.adapters.simulator.messages import (
@@ -23,6 +25,7 @@ from shared.adapters.simulator.messages import (
     Response,
     answer,
 )
+from shared.adapters.simulator.prompt import read_prompt
 from shared.adapters.simulator.rows import plan_row, result_line, share, shuffled
 from shared.adapters.simulator.rules import (
     RawRequest,
@@ -60,6 +63,7 @@ class Simulator:
     batches: dict[str, SimulatedBatch] = field(default_factory=dict)
     created: int = 0
     calls: Counter[str] = field(default_factory=Counter)
+    cache: Cache = field(default_factory=Cache)
 
     def apply(self, now: datetime, request: Request) -> Response:
         """Answer one request, with all its effects."""
@@ -138,6 +142,7 @@ class Simulator:
         )
         version = request.headers.get("anthropic-version", "")
         betas = [b.strip() for b in request.headers.get("anthropic-beta", "").split(",")]
+        self.cache.tick(now)
         for one in requests:
             self._plan(batch, one, version, betas)
         self.created = number
@@ -149,10 +154,32 @@ class Simulator:
         params = read_params(one)
         fault = fault_of(params, version=version, betas=betas)
         known = params if isinstance(params, dict) else {}
-        schema = batch.place_of(schema_of(known)) if fault is None else None
+        schema = None
+        if fault is None:
+            schema = batch.place_of(schema_of(known) or self._schema_of_begun(known))
         batch.rows.append(
-            plan_row(self.seed, batch.id, str(one.custom_id), known, fault, self.faults, schema)
+            plan_row(
+                self.seed,
+                batch.id,
+                str(one.custom_id),
+                known,
+                fault,
+                self.faults,
+                self.cache,
+                schema,
+            )
         )
+
+    def _schema_of_begun(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """The schema of the answer that is to go on, if it has one: it isn't asked for again."""
+        prompt = read_prompt(params)
+        if not prompt.said:
+            return None
+        for batch in reversed(self.batches.values()):
+            for row in batch.rows:
+                if row.schema is not None and row.prompt == prompt.digest:
+                    return batch.schemas[row.schema]
+        return None
 
     def _check_spending(self, now: datetime) -> None:
         if self.faults.tier_limit:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.adapters.builtin import catalog
 from shared.adapters.simulator.attached import fault_of_attached
+from shared.adapters.simulator.cache_rules import cache_fault
 from shared.adapters.simulator.prompt import may_exceed, read_prompt
 from shared.adapters.simulator.structured import format_fault
 
@@ -46,6 +47,7 @@ def fault_of(params: object, *, version: str, betas: Sequence[str]) -> Error | N
         _unsupported(params)
         or (_withdrawn(params) if version == _WITHOUT_SAMPLING else None)
         or _role_fault(params["messages"])
+        or cache_fault(params)
         or _format_fault(params)
         or _model_fault(params, betas)
     )

@@ -1,8 +1,8 @@
 """What the simulator reads of a prompt: its size, the headings it asks for, what it caches."""
 
+import hashlib
 import re
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 from shared.adapters.simulator.attached import attached, tokens_of
@@ -17,7 +17,9 @@ _MOST_HEADINGS = 12
 class Prompt:
     """`tokens` in all, of which the first `cached` end at a cache mark (`hour`: of one hour).
 
-    `digest` is of all the text that was sent.
+    `prefix` is a digest of what is cached. `digest` is of what was asked: the system prompt and the
+    first message. `said` is how much of the answer stands behind them, in characters, where it asks
+    to go on.
     """
 
     tokens: int
@@ -25,6 +27,8 @@ class Prompt:
     hour: bool
     headings: tuple[str, ...]
     digest: str
+    prefix: str = ""
+    said: int = 0
 
 
 def read_prompt(params: dict[str, Any]) -> Prompt:
@@ -32,13 +36,18 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
     parts: list[str] = []
     size = cached = 0
     hour = False
+    hashed = hashlib.blake2b(str(params.get("model")).encode(), digest_size=8)
+    prefix = ""
     for text, mark in _pieces(params):
         parts.append(text)
-        size += len(text.encode("utf-8", "replace"))
+        data = text.encode("utf-8", "replace")
+        size += len(data)
+        hashed.update(data)
         if mark is not None:
-            cached, hour = size, hour or mark.get("ttl") == "1h"
+            cached, hour, prefix = size, hour or mark.get("ttl") == "1h", hashed.hexdigest()
     if isinstance(params.get("cache_control"), dict):
-        cached, hour = size, hour or params["cache_control"].get("ttl") == "1h"
+        hour = hour or params["cache_control"].get("ttl") == "1h"
+        cached, prefix = size, hashed.hexdigest()
     size += max(0, len(parts) - 1)
     text = "\n".join(parts)
     outside = text if "<data-" not in text else _FENCED.sub("", text)
@@ -47,7 +56,28 @@ def read_prompt(params: dict[str, Any]) -> Prompt:
         cached=cached // BYTES_PER_TOKEN,
         hour=hour,
         headings=tuple(_HEADING.findall(outside)[:_MOST_HEADINGS]),
-        digest=blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest(),
+        digest=_asked(params),
+        prefix=prefix,
+        said=_said(params.get("messages")),
+    )
+
+
+def _asked(params: dict[str, Any]) -> str:
+    messages = params.get("messages")
+    first = messages[:1] if isinstance(messages, list) else messages
+    text = "\n".join(text for text, _ in _pieces({**params, "messages": first}))
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _said(messages: object) -> int:
+    """The length of what the assistant said before the last message."""
+    found = messages if isinstance(messages, list) else []
+    return sum(
+        len(one["content"])
+        for one in found[:-1]
+        if isinstance(one, dict)
+        and one.get("role") == "assistant"
+        and isinstance(one.get("content"), str)
     )
 
 

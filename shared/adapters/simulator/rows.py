@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from shared.adapters.builtin import catalog
+from shared.adapters.simulator.cache import Cache
 from shared.adapters.simulator.faults import Faults
 from shared.adapters.simulator.prompt import BYTES_PER_TOKEN, read_prompt
 from shared.adapters.simulator.structured import answer_text
@@ -16,8 +18,12 @@ LOW_CREDIT = (
     "upgrade or purchase credits."
 )
 PLACEHOLDER = "> Placeholder by docmill's simulator. No model has read this document."
-_CACHE_HITS = 0.5
-"""Caching in batches is best effort: this share of marked prompts reads, the rest writes."""
+_CACHE_HITS = 0.8
+"""Caching in batches is best effort: of prompts whose beginning was written before, this share
+reads it, and the rest writes it anew (assumption)."""
+
+_UNKNOWN_LEAST = 1_024
+"""For models whose least cacheable prompt isn't known (assumption)."""
 
 _EXECUTION_ERRORS = ("api_error", "overloaded_error", "timeout_error", "rate_limit_error")
 
@@ -41,8 +47,9 @@ class Row:
 
     `ending` is decided when the batch is created, `moment` is the share of the batch's duration
     after which it is reached. `input_tokens` leaves out what is written to or read from the cache.
-    Where the answer is to be structured, `schema` is its schema's place in the batch, and `prompt`
-    a digest of what was asked.
+    `said` is how many characters of the answer an earlier request got already. Where the answer is
+    to be structured, `schema` is its schema's place in the batch, and `prompt` a digest of what was
+    asked.
     """
 
     custom_id: str
@@ -57,6 +64,7 @@ class Row:
     cache_read: int = 0
     cache_hour: bool = False
     refusal_category: str | None = None
+    said: int = 0
     schema: int | None = None
     prompt: str = ""
     invalid: bool = False
@@ -75,10 +83,12 @@ def plan_row(  # noqa: PLR0917 - in the order they are decided in
     params: dict[str, Any],
     fault: tuple[str, str] | None,
     faults: Faults,
+    warm: Cache,
     schema: int | None = None,
 ) -> Row:
-    """Decide how a row will end."""
+    """Decide how a row will end. `warm` is what is in the cache by then."""
     prompt = read_prompt(params)
+    cached = prompt.cached if prompt.cached >= _least_cached(params) else 0
     ending, error = Ending.END_TURN, None
     if faults.containing in custom_id:
         ending, error = _ending(share(seed, batch, custom_id, "ending"), faults)
@@ -87,26 +97,38 @@ def plan_row(  # noqa: PLR0917 - in the order they are decided in
     elif faults.out_of_credit:
         ending, error = Ending.ERRORED, ("invalid_request_error", LOW_CREDIT)
     most = params.get("max_tokens")
-    hit = prompt.cached > 0 and share(seed, batch, custom_id, "cache") < _CACHE_HITS
+    hit = False
+    if cached and fault is None:
+        known = warm.holds(prompt.prefix)
+        hit = known and share(seed, batch, custom_id, "cache") < _CACHE_HITS
+        warm.write(prompt.prefix, hour=prompt.hour)
     return Row(
         custom_id=custom_id,
         model=str(params.get("model")),
         ending=ending,
         moment=share(seed, batch, custom_id, "moment"),
-        input_tokens=prompt.tokens - prompt.cached,
+        input_tokens=max(prompt.tokens - cached, 0),
         max_tokens=most if isinstance(most, int) else 0,
         headings=prompt.headings,
         error=error,
-        cache_write=0 if hit else prompt.cached,
-        cache_read=prompt.cached if hit else 0,
+        cache_write=0 if hit else cached,
+        cache_read=cached if hit else 0,
         cache_hour=prompt.hour,
         refusal_category=faults.refusal_category if ending is Ending.REFUSAL else None,
+        said=prompt.said,
         schema=schema,
         prompt="" if schema is None else prompt.digest,
         invalid=schema is not None
+        and ending is not Ending.MAX_TOKENS
         and faults.containing in custom_id
         and share(seed, batch, custom_id, "invalid") < faults.invalid_rate,
     )
+
+
+def _least_cached(params: dict[str, Any]) -> int:
+    model = catalog().find(str(params.get("model")))
+    least = model.min_cacheable_tokens if model is not None else None
+    return least or _UNKNOWN_LEAST
 
 
 def _ending(draw: float, faults: Faults) -> tuple[Ending, tuple[str, str] | None]:
@@ -161,12 +183,16 @@ def _message(
     text = "" if refused else _text(row, output_bytes)
     if row.schema is not None and not refused:
         schema = schemas[row.schema]
-        text = answer_text(schema, prompt=row.prompt, report=text, invalid=row.invalid)
-        if ending in (Ending.MAX_TOKENS, Ending.OVERFLOW):
+        text = answer_text(schema, prompt=row.prompt, report=text, invalid=row.invalid)[row.said :]
+        if ending is Ending.OVERFLOW:
             text = text[: len(text) // 2]
+    elif not refused:
+        text = text[row.said :] or "\n(The end.)\n"
     tokens = min(len(text) // BYTES_PER_TOKEN, row.max_tokens)
     if ending is Ending.MAX_TOKENS:
-        text, tokens = text[: row.max_tokens * BYTES_PER_TOKEN], row.max_tokens
+        # Whatever was said by then: there is always more to say.
+        most = min(row.max_tokens * BYTES_PER_TOKEN, -(-len(text) // 2))
+        text, tokens = text[:most], row.max_tokens
     return {
         "id": f"msg_{_identity(row, seed)}",
         "type": "message",

@@ -199,17 +199,39 @@ def test_a_placeholder_says_what_it_is_and_has_the_headings_asked_for() -> None:
 def test_marked_prompts_are_written_to_the_cache_or_read_from_it() -> None:
     one = client()
     mark = {"type": "ephemeral", "ttl": "1h"}
-    system = [{"type": "text", "text": "s" * 400, "cache_control": mark}]
+    system = [{"type": "text", "text": "s" * 20_000, "cache_control": mark}]
     batch = one.create(rows(40, system=system))
     one.later(101)
     usages = [result["message"]["usage"] for result in one.results(batch).values()]
     written = [u for u in usages if u["cache_creation_input_tokens"]]
     read = [u for u in usages if u["cache_read_input_tokens"]]
     assert len(written) + len(read) == 40
-    assert written
-    assert read
-    assert written[0]["cache_creation"]["ephemeral_1h_input_tokens"] == 100
+    assert 0 < len(written) < len(read)
+    assert written[0]["cache_creation"]["ephemeral_1h_input_tokens"] == 5_000
     assert all(u["input_tokens"] < 100 for u in usages)
+
+
+def test_what_is_too_short_for_the_model_is_not_cached() -> None:
+    one = client()
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    system = [{"type": "text", "text": "s" * 16_000, "cache_control": mark}]
+    batch = one.create(rows(3, system=system))
+    one.later(101)
+    for result in one.results(batch).values():
+        assert result["message"]["usage"]["cache_creation_input_tokens"] == 0
+        assert result["message"]["usage"]["input_tokens"] > 4_000
+
+
+def test_the_cache_forgets_after_its_lifetime() -> None:
+    one = client()
+    mark = {"type": "ephemeral", "ttl": "5m"}
+    system = [{"type": "text", "text": "s" * 20_000, "cache_control": mark}]
+    for wait in (0, 301):
+        one.later(wait)
+        batch = one.create(rows(1, system=system))
+        one.later(101)
+        [result] = one.results(batch).values()
+        assert result["message"]["usage"]["cache_read_input_tokens"] == 0
 
 
 def test_a_body_and_its_results_are_never_held_whole() -> None:

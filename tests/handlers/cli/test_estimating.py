@@ -43,6 +43,8 @@ def folder(tmp_path: Path) -> Path:
     found = tmp_path / "in"
     write_documents(found / "legal", 3)
     write_documents(found / "sales", 2)
+    for path in (found / "sales").iterdir():  # the same request would be paid for once
+        path.write_text(path.read_text("utf-8").swapcase(), "utf-8")
     (found / "rows.jsonl").write_text('{"id": "r1", "text": "a"}\n{"id": "r2", "text": "b"}\n')
     (found / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     return found

@@ -71,6 +71,7 @@ def test_every_document_has_its_report_and_a_row_its_own(
         "cost_usd",
         "stop_reason",
         "truncated",
+        "text_digest",
     ]
     assert head["document"] == "legal/doc-000.txt"
     assert str(head["custom_id"]).startswith("legal-doc-000-txt-")
