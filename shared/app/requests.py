@@ -23,7 +23,7 @@ from shared.domain.document import (
     report_lost,
     unchanged,
 )
-from shared.domain.estimate import BYTES_PER_TOKEN, bound
+from shared.domain.estimate import BYTES_PER_TOKEN, bound, prompt_bytes
 from shared.domain.ids import CustomId, custom_id
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import Renderer, RenderError, request_params
@@ -141,7 +141,7 @@ class Requests:
                 return needed
         made = self.make(document, content, name)
         if isinstance(made, Document):
-            return Needed(sizes=[], likely=0)
+            return Needed(sizes=[], likely=0, failure=made.failure)
         sizes = [made.most_tokens]
         if isinstance(content, Ready) and _is_split_if_need_be(document, content):
             sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
@@ -149,7 +149,7 @@ class Requests:
             sizes=sizes,
             likely=1,
             bytes=len(made.request),
-            text=made.likely_tokens * BYTES_PER_TOKEN,
+            text=max(made.likely_tokens * BYTES_PER_TOKEN - prompt_bytes(self.recipe), 0),
         )
 
     def _if_long(self, document: Document, content: Ready) -> Needed | None:
@@ -159,8 +159,9 @@ class Requests:
             return None
         try:
             return self.long.costs.needed(document, content, self._encoded)
-        except RenderError:
-            return Needed(sizes=[], likely=0)
+        except RenderError as error:
+            failure = Failure(type=error.type, message=error.message)
+            return Needed(sizes=[], likely=0, failure=failure)
 
     def _encoded(self, prompt: str, name: CustomId) -> bytes:
         return self._request(request_params(self.recipe, prompt), name)
