@@ -35,7 +35,7 @@ from shared.app.report_places import put_in_place, report_key
 from shared.domain.document import DocumentStatus, Sighting
 from shared.domain.estimate import Estimate, prompt_bytes
 from shared.domain.names import escaped
-from shared.domain.projection import project, quality
+from shared.domain.projection import project_all, quality
 from shared.domain.recipe import Recipe
 from shared.ports.store import Store
 from shared.wiring.laptop import JOB
@@ -191,7 +191,7 @@ def _finished(plan: _Plan, variant: Variant, *, as_json: bool) -> Compared:
         known = whole.deps.store.documents(JOB, sample.paths)
         observed = await observe(whole.deps, JOB, whole.recipe, sample.paths)
         seen = list(observed.values())
-        rest = project(
+        everything = project_all(
             seen,
             documents=sample.documents,
             size=sample.bytes,
@@ -202,7 +202,7 @@ def _finished(plan: _Plan, variant: Variant, *, as_json: bool) -> Compared:
                 variant=variant,
                 observed=observed,
                 quality=quality(seen),
-                whole=rest,
+                whole=everything,
                 elapsed=summary.elapsed,
                 reports={
                     path: report_key(whole.deps, document)

@@ -67,7 +67,7 @@ def basis(sample: Sample, compared: Sequence[Compared]) -> str:
     """What the numbers are of, in one line."""
     text = (
         f"a sample of {len(sample.paths):,} of {counted(sample.documents, 'document')}; all of "
-        "them would cost what the sample did, taken to their bytes"
+        "them would cost what the sample did, and the rest as much for their bytes"
     )
     if any(each.whole is not None and each.whole.resampled for each in compared):
         text += ", with the range of nine in ten resamplings"

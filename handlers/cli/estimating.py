@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain, islice
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ from shared.app.control import unpaid, would_wait
 from shared.app.deps import Deps
 from shared.app.gone import forget_gone, forget_misfits
 from shared.app.intake import take_in
-from shared.app.load import Waiting, waiting
+from shared.app.load import MOST_REASONS, Waiting, waiting
 from shared.app.publish import summary_of
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.duration import pace
@@ -35,7 +36,7 @@ from shared.domain.recipe import Recipe, RecipeError, parse_recipe
 from shared.domain.summary import Summary
 from shared.wiring.laptop import JOB, utc_now
 
-_FAILURES_SHOWN = 5
+_FAILURES_SHOWN = MOST_REASONS - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class _Rehearsed:
 
     found: Waiting
     tokens: Tokens
-    unusable: tuple[Document, ...]
+    unusable: tuple[tuple[str, str], ...]
     summary: Summary
     batches: int
 
@@ -105,7 +106,7 @@ def _rehearse(
             return would_wait(deps, JOB, unpaid(deps, JOB))
 
         found = waiting(deps, JOB, recipe, also=again())
-        unusable, summary = _unusable(deps), summary_of(deps, JOB)
+        unusable, summary = _unusable(deps, found), summary_of(deps, JOB)
         batches = found.batches(
             most_requests=deps.policy.most_requests(recipe.max_tokens),
             most_bytes=deps.policy.max_batch_bytes,
@@ -116,15 +117,18 @@ def _rehearse(
         )
 
 
-def _unusable(deps: Deps) -> tuple[Document, ...]:
-    """Some of what can't become a request, and wasn't tried before."""
-    found: list[Document] = []
-    for document in deps.store.failed(JOB):
-        if document.failure is not None and document.failure.custom_id is None:
-            found.append(document)
-            if len(found) > _FAILURES_SHOWN:
-                break
-    return tuple(found)
+def _unusable(deps: Deps, waiting: Waiting) -> tuple[tuple[str, str], ...]:
+    """Some of what can't become a request, and why: what has failed before it was sent, and what
+    will. What failed and is looked into again is among what waits."""
+    looked_at = unpaid(deps, JOB)
+    failed = (
+        (document.path, failure.message)
+        for document in deps.store.failed(JOB)
+        if (failure := document.failure) is not None
+        and failure.custom_id is None
+        and not looked_at(document, failure)
+    )
+    return tuple(islice(chain(waiting.reasons, failed), _FAILURES_SHOWN + 1))
 
 
 def _per_model(seen: _Rehearsed, options: Options, chosen: Recipe) -> list[_Priced]:
@@ -179,9 +183,8 @@ def _show(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
         click.echo(f"{counted(counts[DocumentStatus.REPORTED], 'document')} reported already")
     if counts[DocumentStatus.IN_BATCH]:
         click.echo(f"{counted(counts[DocumentStatus.IN_BATCH], 'document')} under way already")
-    for document in seen.unusable[:_FAILURES_SHOWN]:
-        why = document.failure.message if document.failure else ""
-        click.echo(escaped(f"can't be sent: {document.path}: {why}"))
+    for path, why in seen.unusable[:_FAILURES_SHOWN]:
+        click.echo(escaped(f"can't be sent: {path}: {why}"))
     if len(seen.unusable) > _FAILURES_SHOWN:
         click.echo("… and more that can't be sent")
     nearest = catalog().nearest(recipe.model)
@@ -215,7 +218,7 @@ def _amount(dollars: Decimal | None) -> str:
 
 
 def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
-    """One event, as a run tells its own."""
+    """One event."""
     counts = seen.summary.documents
     load = seen.found.load
     tokens, past = seen.tokens.found, pace(seen.summary.batches)
@@ -227,6 +230,7 @@ def _show_json(seen: _Rehearsed, recipe: Recipe, rows: list[_Priced]) -> None:
                 "recipe": recipe.name,
                 "model": recipe.model,
                 "documents": load.documents,
+                "unsendable": seen.found.unsendable,
                 "requests": seen.found.requests.total(),
                 "bytes": load.bytes,
                 "counted": tokens.counted if tokens else 0,
@@ -251,13 +255,16 @@ def _row_json(row: _Priced) -> dict[str, object]:
     if row.guess is None:
         return {"model": row.model, "problem": row.problem}
     guess = row.guess
-    return amounts(
-        {
-            "model": row.model,
-            "input_tokens": guess.input_tokens,
-            "report_tokens": guess.report_tokens,
-            "likely_usd": guess.likely,
-            "at_most_usd": guess.at_most,
-            "without_batches_usd": guess.likely_without_batches,
-        }
-    )
+
+    return {
+        "model": row.model,
+        "input_tokens": guess.input_tokens,
+        "report_tokens": guess.report_tokens,
+        **amounts(
+            {
+                "likely_usd": guess.likely,
+                "at_most_usd": guess.at_most,
+                "without_batches_usd": guess.likely_without_batches,
+            }
+        ),
+    }

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from handlers.cli.inputs import Inputs, sightings
 from handlers.cli.session import Session
-from handlers.cli.wording import NOTE, counted, money
+from handlers.cli.wording import NOTE, about, counted, money
 from shared.app.candidates import waiting_of
 from shared.app.chosen import give_up_plans, only
 from shared.app.control import Wanted
@@ -160,7 +160,7 @@ def _rest(learned: Learned) -> str:
     text = f"the rest, {counted(learned.documents, 'document')}: "
     if rest is None:
         return text + "what it costs can't be told from that"
-    text += f"about {money(rest.likely, digits=2)}, from {money(rest.low, digits=2)} to "
+    text += f"{about(rest.likely)}, from {money(rest.low, digits=2)} to "
     text += f"{money(rest.high, digits=2)} "
     text += (
         "(nine in ten resamplings of the sample"

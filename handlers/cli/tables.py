@@ -11,7 +11,8 @@ from handlers.cli.in_flight import InFlight
 from handlers.cli.wording import dollars, money, span
 from shared.domain.document import DocumentStatus
 from shared.domain.names import escaped
-from shared.domain.summary import Part, Summary
+from shared.domain.summary import OPEN, Part, Summary
+from shared.domain.totals import Totals
 
 _ROWS = 20
 _GAP = 2
@@ -24,15 +25,21 @@ _HEADINGS = (
 _NARROWER = (_HEADINGS, ("group", "reported", "failed", "cost"), ("group", "reported", "failed"))
 """Choices of columns; what is left out is in summary.json."""
 
+_OPEN = "open"
+"""A column for what has neither a report nor a failure yet, where there is something."""
+
 
 def summary_table(summary: Summary, *, width: int) -> Group:
-    """The job in one small table, with a row for each of its largest groups if it has several."""
+    """The job in one small table, with a row for each of its largest groups if it has several;
+    one without documents that cost nothing is none."""
     whole = Part(documents=summary.documents, totals=summary.totals)
-    groups = list(summary.groups.items()) if len(summary.groups) > 1 else []
+    known = [item for item in summary.groups.items() if not _is_empty(item[1])]
+    groups = known if len(known) > 1 else []
     largest = sorted(groups, key=lambda item: -item[1].documents.total())[:_ROWS]
     shown = dict(sorted(largest)) if len(groups) > _ROWS else dict(groups)
     rows = [_row(name, part) for name, part in [*shown.items(), ("all", whole)]]
-    columns = next((c for c in _NARROWER if _width(c, rows) <= width), _NARROWER[-1])
+    choices = [_with_open(each) for each in _NARROWER] if summary.open else list(_NARROWER)
+    columns = next((c for c in choices if _width(c, rows) <= width), choices[-1])
     table = Table(box=None, pad_edge=False, show_edge=False)
     for heading in columns:
         name = heading == "group"
@@ -49,6 +56,15 @@ def summary_table(summary: Summary, *, width: int) -> Group:
     return Group(table, Text(more))
 
 
+def _is_empty(part: Part) -> bool:
+    return not part.documents.total() and part.totals == Totals()
+
+
+def _with_open(columns: tuple[str, ...]) -> tuple[str, ...]:
+    after = columns.index("failed") + 1
+    return (*columns[:after], _OPEN, *columns[after:])
+
+
 def _row(name: str, part: Part) -> dict[str, str]:
     counts, totals = part.documents, part.totals
     return {
@@ -56,6 +72,7 @@ def _row(name: str, part: Part) -> dict[str, str]:
         "reported": f"{counts[DocumentStatus.REPORTED]:,}",
         "truncated": f"{totals.truncated:,}",
         "failed": f"{counts[DocumentStatus.FAILED]:,}",
+        _OPEN: f"{sum(counts[status] for status in OPEN):,}",
         "retried": f"{totals.retried:,}",
         "input": f"{totals.usage.input_tokens:,}",
         "output": f"{totals.usage.output_tokens:,}",

@@ -25,8 +25,8 @@ SENTENCES = {
     "document_split": "{document} is too long for one request: {missing:} of {parts:part} are "
     "asked about, and the answers then merged",
     "documents_held": "{documents:document} {message}",
-    "reports_of_another_recipe": "{reports:report} made by another recipe or model: kept as it is; "
-    "for new ones use another --out",
+    "reports_of_another_recipe": "{reports:report} made by another recipe or model, and kept; for "
+    "new ones use another --out",
     "batch_submitting": "submitting batch {batch}: {requests:request}, {bytes:byte}",
     "batch_submitted": "batch {batch} submitted as {provider_id}: {requests:request}",
     "batch_ended": "batch {batch} ended",
@@ -129,6 +129,12 @@ def money(amount: Decimal, *, digits: int = 4) -> str:
     return f"${amount:,.{digits}f}" if amount else "$0.00"
 
 
+def about(amount: Decimal) -> str:
+    """Dollars and cents that are a guess."""
+    text = money(amount, digits=2)
+    return text if text.startswith(_LESS) else f"about {text}"
+
+
 def moment(at: datetime, *, now: datetime) -> str:
     """A time of day in UTC, with its date when that is not today's."""
     return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
@@ -175,15 +181,15 @@ def priced(
             text += f" (did you mean {nearest}?)"
     else:
         most = money(guess.at_most, digits=2)
-        likely = money(guess.likely, digits=2)
-        about = likely if likely.startswith(_LESS) else f"about {likely}"
         without = money(guess.likely_without_batches or Decimal(0), digits=2)
         longest = f"all {counted(recipe.max_tokens, 'token')} it may have"
-        if guess.report_tokens >= recipe.max_tokens:
+        if guess.tries > 1:
+            longest += f", {guess.tries} times, as one that doesn't fit its fields is paid for too"
+        if guess.report_tokens >= recipe.max_tokens and guess.tries == 1:
             text += f"at most {most}, with each report at {longest}"
         else:
             text += (
-                f"{about} ({without} without batches) if reports "
+                f"{about(guess.likely)} ({without} without batches) if reports "
                 f"run to {counted(guess.report_tokens, 'token')}{', as so far' if so_far else ''}, "
                 f"at most {most}, with each at {longest}"
             )

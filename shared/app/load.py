@@ -16,14 +16,17 @@ from shared.app.requests import Requests, needed_requests
 from shared.app.spool import FRAME_BYTES
 from shared.app.variants import plain
 from shared.domain.catalog import Catalog
-from shared.domain.document import Document, DocumentStatus
-from shared.domain.estimate import Estimate, bound_in_all, estimate
+from shared.domain.document import Document, DocumentStatus, Failure
+from shared.domain.estimate import ADDED_TOKENS, Estimate, bound_in_all, estimate
 from shared.domain.group import Load
 from shared.domain.ids import JobName
 from shared.domain.kinds import is_converted
 from shared.domain.recipe import Recipe
 from shared.domain.rendering import largest_request
 from shared.domain.text import LEAST_CHARS_PER_TOKEN
+
+MOST_REASONS = 6
+"""Documents that can't be sent are named, so many of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +36,8 @@ class Waiting:
     `sizes` are the bytes that each request has at most, of as many as there may be; `requests` and
     `bytes` how many each group has likely, and about how long they are. `merged` is how many
     answers about parts of long documents are merged, in the groups `merging`, in batches of their
-    own.
+    own. Each is paid for `tries` times at most. `unsendable` are the documents that can't become
+    requests, which are counted nowhere else, and `reasons` say of some which they are, and why.
     """
 
     load: Load = field(default_factory=lambda: Load(documents=0, bytes=0))
@@ -42,13 +46,25 @@ class Waiting:
     bytes: Counter[str] = field(default_factory=Counter)
     merged: int = 0
     merging: set[str] = field(default_factory=set)
+    unsendable: int = 0
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+    tries: int = 1
+
+    def leave_out(self, document: Document, failure: Failure | None) -> None:
+        """Count what needs no request: it can't be sent, or has its report."""
+        if failure is None:
+            return
+        self.unsendable += 1
+        if len(self.reasons) < MOST_REASONS:
+            self.reasons.append((document.path, failure.message))
 
     def at_most(self, recipe: Recipe, catalog: Catalog) -> Decimal | None:
         """What all of it costs at most with this recipe, in US dollars; None without a price."""
         cost = bound_in_all(recipe, catalog)
         if cost(0) is None:
             return None
-        return sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
+        once = sum((cost(size) or Decimal(0) for size in self.sizes), Decimal(0))
+        return once * self.tries
 
     def estimate(
         self,
@@ -70,6 +86,8 @@ class Waiting:
             requests=self.requests.total(),
             merged=self.merged,
             input_tokens=input_tokens,
+            most_tokens=sum(self.sizes) + len(self.sizes) * ADDED_TOKENS,
+            tries=self.tries,
         )
 
     def batches(self, *, most_requests: int, most_bytes: int) -> int:
@@ -85,15 +103,18 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     """Look through what waits, and through what is `also` about to. Where the template can do more
     than print a document as it is, each is rendered: its size alone says nothing. Raises
     BlobStoreUnavailable."""
-    found = Waiting()
+    found = Waiting(tries=_paid_tries(deps, recipe))
     documents = total = 0
     begun: set[str] = set()
     costs = Requests(deps, recipe, tidy=False).long.costs
     looked = chain(_waiting(deps, job), also)
     for document, needed in _needed(deps, recipe, looked, costs):
         part = document.part
-        is_converted_whole = part is None and needed.text is not None and _is_opaque(document)
-        total += (needed.text or 0) if is_converted_whole else document.content.size
+        if part is None and not needed.sizes:
+            found.leave_out(document, needed.failure)
+            continue
+        is_told = part is None and needed.text is not None and _is_opaque(document)
+        total += (needed.text or 0) if is_told else document.content.size
         if part is not None:
             found.merged += 1
             if part.of not in begun:
@@ -114,6 +135,15 @@ def waiting(deps: Deps, job: JobName, recipe: Recipe, also: Iterable[Document] =
     return found
 
 
+def _paid_tries(deps: Deps, recipe: Recipe) -> int:
+    """How often one request may be paid for: an answer that doesn't fit the fields is, and is then
+    asked for again; what else is tried again isn't billed."""
+    if not recipe.form.fields:
+        return 1
+    given = deps.policy.max_attempts
+    return recipe.max_attempts if given is None else given
+
+
 def _waiting(deps: Deps, job: JobName) -> Iterator[Document]:
     for group in list(deps.store.groups(job)):
         found = deps.store.waiting(job, group.name)
@@ -132,7 +162,7 @@ def _needed(
         """Whether its size alone doesn't tell."""
         content = document.content
         in_parts = document.part is not None or document.parts is not None
-        is_row = content.is_row or content.source.endswith("/") or is_converted(plain(document))
+        is_row = content.is_row or content.files > 0 or is_converted(plain(document))
         is_long = content.size > context * LEAST_CHARS_PER_TOKEN
         goes_on = document.unfinished is not None
         return largest is None or in_parts or goes_on or is_row or is_long
@@ -150,5 +180,6 @@ def _needed(
 
 
 def _is_opaque(document: Document) -> bool:
-    """Whether its own bytes say nothing of its text."""
-    return not document.content.is_row and is_converted(plain(document))
+    """Whether its own bytes say nothing of its text: of many files, not all may be text."""
+    content = document.content
+    return content.files > 0 or (not content.is_row and is_converted(plain(document)))

@@ -7,7 +7,7 @@ from shared.app.contents import Ready
 from shared.app.long_pages import AROUND_BYTES
 from shared.app.long_stages import Stage, Stages
 from shared.app.too_long import TooLong
-from shared.domain.document import Document
+from shared.domain.document import Document, Failure
 from shared.domain.ids import CustomId
 from shared.domain.recipe_split import Split
 from shared.domain.rendering import RenderError, system_prompt
@@ -25,12 +25,14 @@ Encoded = Callable[[str, CustomId], bytes]
 class Needed:
     """The requests that a document needs still: how many bytes each has at most, of as many as
     there may be, and how many there will be likely; about how many `bytes` they have all together,
-    and bytes of a document of text like this one, if that is known."""
+    and bytes of a document of text like this one, if that is known. `failure` is why there are
+    none, where that is none of its report."""
 
     sizes: list[int]
     likely: int
     bytes: int = 0
     text: int | None = None
+    failure: Failure | None = None
 
 
 class LongCosts:
@@ -44,8 +46,8 @@ class LongCosts:
         RenderError."""
         try:
             return self._needed(document, content, encoded)
-        except TooLong:
-            return Needed(sizes=[], likely=0)
+        except TooLong as why:
+            return Needed(sizes=[], likely=0, failure=why.failure)
 
     def if_split(
         self,

@@ -1,7 +1,7 @@
 """What a run may cost, before anything is spent. Tokens are guessed from bytes; money is not.
 
 What is likely is a guess. What it costs at most is a bound that holds: no byte of a prompt is more
-than one token, and no answer is longer than `max_tokens`.
+than one token, no answer is longer than `max_tokens`, and each is paid for so many times at most.
 """
 
 import json
@@ -27,8 +27,8 @@ USUAL_REPORT_TOKENS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """For documents that wait; `requests` are more where some are too long for one. Amounts are
-    None where the model's price isn't known."""
+    """For documents that wait; `requests` are more where some are too long for one, and each may
+    be paid for `tries` times. Amounts are None where the model's price isn't known."""
 
     documents: int
     requests: int
@@ -37,6 +37,7 @@ class Estimate:
     likely: Decimal | None
     at_most: Decimal | None
     likely_without_batches: Decimal | None
+    tries: int = 1
 
 
 def estimate(
@@ -49,16 +50,20 @@ def estimate(
     input_tokens: int | None = None,
     requests: int | None = None,
     merged: int = 0,
+    most_tokens: int | None = None,
+    tries: int = 1,
 ) -> Estimate:
-    """Estimate from the bytes that wait; `at_most` is the sum of the bounds of each request,
+    """Estimate from the bytes that wait; `at_most` is the sum of the bounds of all their `tries`,
     `report_tokens` the mean of reports there are, `input_tokens` what was counted, `merged` how
-    many answers about parts of long documents are read once more."""
+    many answers about parts of long documents are read once more, `most_tokens` what no
+    guess is above."""
     count = load.documents if requests is None else requests
     model = catalog.find(recipe.model)
     each = min(report_tokens or USUAL_REPORT_TOKENS, recipe.max_tokens)
     if input_tokens is None:
         size = load.bytes + count * prompt_bytes(recipe)
-        input_tokens = size // BYTES_PER_TOKEN + merged * each
+        guessed = size // BYTES_PER_TOKEN + merged * each
+        input_tokens = guessed if most_tokens is None else min(guessed, most_tokens)
 
     def likely(*, batch: bool) -> Decimal | None:
         if not count:
@@ -75,6 +80,7 @@ def estimate(
         likely=likely(batch=True),
         at_most=at_most,
         likely_without_batches=likely(batch=False),
+        tries=tries,
     )
 
 

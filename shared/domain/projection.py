@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 FEW = 5
@@ -118,6 +118,23 @@ def project(
         high=_dollars(max(high, likely)),
         resampled=True,
     )
+
+
+def project_all(
+    observed: Sequence[Observed], *, documents: int, size: int, prompt: int
+) -> Projection | None:
+    """What all `documents` cost, those observed among them: these have cost what they did, and only
+    the others aren't known."""
+    rest = project(
+        observed,
+        documents=max(documents - len(observed), 0),
+        size=max(size - sum(each.size for each in observed), 0),
+        prompt=prompt,
+    )
+    paid = quality(observed).cost
+    if rest is None or paid is None:
+        return None
+    return replace(rest, likely=rest.likely + paid, low=rest.low + paid, high=rest.high + paid)
 
 
 def _dollars(amount: float) -> Decimal:

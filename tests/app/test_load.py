@@ -6,8 +6,9 @@ import pytest
 from shared.adapters.builtin import catalog
 from shared.app.load import waiting
 from shared.domain.recipe import parse_recipe
+from tests.app import fields
 from tests.app.home import JOB, Home
-from tests.app.jobs import run
+from tests.app.jobs import fill, run
 
 _HEAD = "---\nmodel: {model}\nmax_tokens: 100\n---\n"
 _TEXTS = {
@@ -66,3 +67,41 @@ def test_what_has_no_price_has_no_bound(home: Home) -> None:
 
 def test_nothing_waiting_costs_nothing(home: Home) -> None:
     assert waiting(home.deps, JOB, home.recipe).at_most(home.recipe, home.deps.catalog) == 0
+
+
+@pytest.mark.parametrize("given", [None, 2])
+def test_answers_that_never_fit_cost_no_more_than_was_said_before(
+    home: Home, given: int | None
+) -> None:
+    home.recipe = fields.recipe()
+    home.deps = replace(home.deps, policy=replace(home.policy, max_attempts=given))
+    home.simulator.faults.invalid_rate = 1.0
+    fill(home, 3)
+    home.see()
+    found = waiting(home.deps, JOB, home.recipe)
+    at_most = found.at_most(home.recipe, home.deps.catalog)
+    assert at_most is not None
+    tries = given or home.recipe.max_attempts
+    assert found.estimate(home.recipe, home.deps.catalog).tries == tries > 1
+    run(home)
+    assert home.requested() == 3 * tries
+    batches = [batch for batch in home.batches() if batch.totals]
+    spent = sum((batch.totals.cost for batch in batches if batch.totals), Decimal(0))
+    once = sum(batch.cost_at_most for batch in batches) / tries
+    assert once * tries <= at_most < once * tries * 2
+    assert 0 < spent <= at_most
+
+
+def test_answers_that_never_fit_stay_below_max_cost(home: Home) -> None:
+    home.recipe = fields.recipe()
+    fill(home, 3)
+    home.see()
+    found = waiting(home.deps, JOB, home.recipe).at_most(home.recipe, home.deps.catalog)
+    assert found is not None
+    limit = found / 2  # all once, and not all as often as they may be tried
+    home.recipe = replace(home.recipe, max_cost=limit)
+    home.simulator.faults.invalid_rate = 1.0
+    run(home)
+    spent = sum((batch.totals.cost for batch in home.batches() if batch.totals), Decimal(0))
+    assert home.requested() >= 3
+    assert 0 < spent <= limit

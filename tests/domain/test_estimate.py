@@ -44,6 +44,14 @@ def test_the_built_in_recipe_is_priced() -> None:
     assert bound(recipe, catalog())(4000)
 
 
+def test_no_guess_is_above_the_most_that_goes_in() -> None:
+    guessed = estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST)
+    most = guessed.input_tokens // 2
+    found = estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST, most_tokens=most)
+    assert found.input_tokens == most
+    assert estimate(LOAD, RECIPE, catalog(), at_most=AT_MOST, most_tokens=10**9) == guessed
+
+
 def test_what_may_go_on_may_cost_each_of_its_continuations() -> None:
     text = "---\nmodel: claude-opus-4-6\nmax_tokens: 10000\ncontinue: 2\n---\n{{ document.text }}\n"
     going_on = parse_recipe(text, name="recipe.md", catalog=catalog())

@@ -3,7 +3,7 @@ from decimal import Decimal
 import hypothesis.strategies as st
 from hypothesis import given
 
-from shared.domain.projection import FEW, Observed, project, quality
+from shared.domain.projection import FEW, Observed, project, project_all, quality
 
 AMOUNTS = st.integers(0, 10**6).map(lambda n: Decimal(n).scaleb(-4))
 OBSERVED = st.lists(
@@ -56,6 +56,29 @@ def test_few_documents_give_the_range_of_the_extremes() -> None:
     found = project([seen(100, "1", "1"), seen(100, "1", "3")], documents=10, size=1000, prompt=0)
     assert found is not None
     assert (found.low, found.likely, found.high) == (Decimal(20), Decimal(30), Decimal(40))
+
+
+def test_of_all_documents_those_observed_cost_what_they_did() -> None:
+    observed = [seen(100, "1", "1"), seen(100, "1", "3")]
+    found = project_all(observed, documents=10, size=1000, prompt=0)
+    assert found is not None
+    assert (found.low, found.likely, found.high) == (Decimal(22), Decimal(30), Decimal(38))
+    nothing_left = project_all(observed, documents=2, size=200, prompt=0)
+    assert nothing_left is not None
+    assert nothing_left.low == nothing_left.likely == nothing_left.high == Decimal(6)
+    unknown = Observed(size=1, input_cost=None, output_cost=None)
+    assert project_all([unknown], documents=2, size=2, prompt=0) is None
+
+
+@given(OBSERVED, st.integers(0, 10**4), st.integers(0, 10**9), st.integers(0, 10**4))
+def test_all_documents_cost_no_less_than_was_paid_already(
+    observed: list[Observed], documents: int, size: int, prompt: int
+) -> None:
+    found = project_all(observed, documents=documents, size=size, prompt=prompt)
+    paid = quality(observed).cost
+    assert found is not None
+    assert paid is not None
+    assert paid <= found.low <= found.likely <= found.high
 
 
 def test_without_prices_or_documents_nothing_is_projected() -> None:

@@ -1,9 +1,12 @@
 """`docmill estimate` and `run --dry-run`: what a run would do, told without doing any of it."""
 
+import json
 import os
 import subprocess
 import sys
-from datetime import datetime
+import zipfile
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 
 from shared.adapters.simulator.faults import Call, Fault
 from shared.adapters.simulator.messages import Cut
+from tests.adapters.converters import files
 from tests.handlers.cli.command import (
     PATIENCE_S,
     ROOT,
@@ -53,6 +57,23 @@ def told(docmill: Docmill, *words: object) -> dict[str, Any]:
     return event
 
 
+@pytest.mark.parametrize("command", ["estimate", "run"])
+def test_its_event_has_a_time_and_amounts_as_exact_numbers(
+    docmill: Docmill, tmp_path: Path, folder: Path, recipe: Path, command: str
+) -> None:
+    words = ("--out", tmp_path / "out", "--dry-run") if command == "run" else ()
+    done = docmill(command, folder, "--recipe", recipe, "--offline", "--json", *words)
+    assert done.status == 0, done.err
+    [event] = [json.loads(line, parse_float=Decimal) for line in done.out.splitlines()]
+    assert event["event"] == "estimate"
+    assert datetime.fromisoformat(event["at"]).utcoffset() == timedelta(0)
+    priced = [row for row in event["models"] if "problem" not in row]
+    assert priced
+    for row in priced:
+        amounts = [row[name] for name in ("likely_usd", "at_most_usd", "without_batches_usd")]
+        assert all(isinstance(amount, Decimal) and amount > 0 for amount in amounts)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -76,9 +97,7 @@ def test_it_says_what_the_run_then_does_and_says(
     assert (own["model"], before["documents"]) == (MODEL, said["documents"])
     assert own["input_tokens"] == said["input_tokens"]
     for name in ("likely_usd", "at_most_usd"):
-        assert isinstance(own[name], float)
-        assert own[name] == said[name]
-    assert datetime.fromisoformat(before["at"]).tzinfo is not None
+        assert Decimal(str(own[name])) == Decimal(str(said[name]))
     assert before["batches"] == provider.batches()
 
 
@@ -88,7 +107,7 @@ def test_it_changes_nothing_and_needs_no_key(
     docmill.environment.pop("ANTHROPIC_API_KEY")
     out = tmp_path / "out"
     found = told(docmill, folder, "--out", out, "--recipe", recipe)
-    assert found["documents"] == 8
+    assert (found["documents"], found["unsendable"]) == (7, 1)  # the photo
     assert (found["counted"], found["not_counted"]) == (0, "ANTHROPIC_API_KEY is not set")
     dry = docmill("run", folder, "--out", out, "--recipe", recipe, "--dry-run")
     assert dry.status == 0, dry.err
@@ -120,6 +139,51 @@ def test_what_can_not_be_sent_and_what_each_model_costs_is_said(
     assert f"\n{MODEL} * " in done.out
     assert "\nclaude-opus-5 " in done.out
     assert "not with claude-haiku-4-5: 200,000 is above the 64,000 output tokens" in done.out
+
+
+def test_documents_that_can_not_be_sent_are_named_and_count_for_nothing(
+    docmill: Docmill, folder: Path, recipe: Path
+) -> None:
+    small = recipe.read_text().replace(MODEL, "claude-haiku-4-5")
+    recipe.write_text(small)
+    before = told(docmill, folder, "--recipe", recipe, "--offline")
+    recipe.write_text(small.replace("max_tokens", "split: never\nmax_tokens"))
+    (folder / "legal" / "long.md").write_text("word " * 250_000)
+    (folder / "tenk.pdf").write_bytes(files.pdf(*(f"Sheet {n}" for n in range(1, 111))))
+    (folder / "photo2.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    after = told(docmill, folder, "--recipe", recipe, "--offline")
+    assert (before["unsendable"], after["unsendable"]) == (1, 4)
+    for name in ("documents", "requests", "bytes", "batches", "models"):
+        assert after[name] == before[name], name
+    done = docmill("estimate", folder, "--recipe", recipe, "--offline")
+    assert (done.status, done.err) == (0, "")
+    named = [line for line in done.out.splitlines() if line.startswith("can't be sent: ")]
+    assert len(named) == 4
+    assert any(line.startswith("can't be sent: tenk.pdf: it has 110 pages") for line in named)
+    [long] = [line for line in named if "legal/long.md" in line]
+    assert "split" in long
+    for number in range(5):
+        (folder / f"photo-{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    done = docmill("estimate", folder, "--recipe", recipe, "--offline")
+    assert done.out.count("can't be sent: ") == 5
+    assert "… and more that can't be sent" in done.out
+
+
+def test_a_folder_with_a_file_that_can_not_be_sent_is_named_and_costs_nothing(
+    docmill: Docmill, tmp_path: Path, recipe: Path
+) -> None:
+    recipe.write_text(recipe.read_text().replace("max_tokens", "documents: folder\nmax_tokens"))
+    inside = tmp_path / "in" / "acme"
+    inside.mkdir(parents=True)
+    (inside / "a.md").write_text("word " * 100)
+    with zipfile.ZipFile(inside / "big.zip", "w") as packed:
+        packed.writestr("b.md", "word " * 60_000)
+    found = told(docmill, tmp_path / "in", "--recipe", recipe, "--offline")
+    own = found["models"][0]
+    assert (found["documents"], found["unsendable"], own["input_tokens"]) == (0, 1, 0)
+    assert Decimal(str(own["likely_usd"])) == Decimal(str(own["at_most_usd"])) == 0
+    done = docmill("estimate", tmp_path / "in", "--recipe", recipe, "--offline")
+    assert "can't be sent: acme: big.zip: it is a ZIP archive" in done.out
 
 
 def test_tokens_are_counted_by_the_api_for_some_and_scaled_to_the_rest(

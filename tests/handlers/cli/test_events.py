@@ -20,9 +20,21 @@ def emitted() -> dict[str, set[str]]:
                     case "emit" | "tell", [ast.Constant(value=str(event)), *_]:
                         facts = {word.arg for word in node.keywords if word.arg}
                         found.setdefault(event, set()).update(facts)
+    found["estimate"] = facts_of("handlers/cli/estimating.py", "estimate")
     found["progressed"] |= set(numbers(job()))
     found["finished"] |= {*numbers(job()), "out", "exit_status"}
     return found
+
+
+def facts_of(source: str, event: str) -> set[str]:
+    """What an event that is written as one object has besides `event` and `at`."""
+    for node in ast.walk(ast.parse((ROOT / source).read_text())):
+        if isinstance(node, ast.Dict):
+            names = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+            values = [each.value for each in node.values if isinstance(each, ast.Constant)]
+            if names[:2] == ["event", "at"] and event in values:
+                return {str(name) for name in names[2:]}
+    raise AssertionError(f"{source} writes no event {event}")
 
 
 def documented() -> dict[str, set[str]]:

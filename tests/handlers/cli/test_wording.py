@@ -7,6 +7,7 @@ import pytest
 from handlers.cli.wording import (
     SENTENCES,
     Telling,
+    about,
     closing,
     counted,
     moment,
@@ -112,6 +113,18 @@ def test_what_is_less_than_a_cent_is_not_about_that() -> None:
     assert "; less than $0.01 (less than $0.01 without batches) if reports run to" in said
 
 
+def test_a_guess_of_less_than_a_cent_is_no_about_either() -> None:
+    assert about(Decimal("0.004")) == "less than $0.01"
+    assert about(Decimal("0.014")) == "about $0.01"
+
+
+def test_reports_of_another_recipe_are_kept_be_they_one_or_many() -> None:
+    event = "reports_of_another_recipe"
+    one, many = (sentence(event, {"reports": number}) for number in (1, 132))
+    told = "made by another recipe or model, and kept; for new ones use another --out"
+    assert (one, many) == (f"1 report {told}", f"132 reports {told}")
+
+
 def test_once_the_key_or_the_address_is_refused_nothing_is_said_to_wait() -> None:
     until = (NOW + timedelta(minutes=5)).isoformat()
     telling = Telling()
@@ -129,6 +142,15 @@ def test_the_price_names_the_limit_of_the_recipe() -> None:
     assert guess(limited, 1, "4").endswith("; max_cost keeps all of the job to $5.00")
     said = guess(limited, 3, "9")
     assert "to $5.00, so it may go in parts, each after" in said
+
+
+def test_the_price_says_that_answers_which_do_not_fit_are_paid_for_too() -> None:
+    short = recipe(max_tokens=500)
+    load = Load(documents=1, bytes=4000)
+    found = estimate(load, short, catalog(), at_most=Decimal("0.30"), tries=3)
+    said = priced(found, short, simulated=False, so_far=False)
+    assert "if reports run to 500 tokens, at most $0.30, with each at all 500 tokens" in said
+    assert said.endswith("it may have, 3 times, as one that doesn't fit its fields is paid for too")
 
 
 def test_events_for_programs_have_no_sentence() -> None:
