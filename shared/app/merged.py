@@ -33,7 +33,7 @@ def header_of(
     if part is not None:
         more = {"part": part.number + 1, "parts": part.count, "level": part.level}
         return Header(report=report, cost=cost, more=more)
-    used = merged_from(deps, batch, document) if document.merges else None
+    used = merged_from(deps, batch, document)
     if used is None or parts is None:
         return Header(report=report, cost=cost)
     whole = replace(
@@ -48,7 +48,7 @@ def merged_from(deps: Deps, batch: Batch, document: Document) -> Answer | None:
     """What the answers used that the document's report is merged from, while their records are
     there; None where it isn't merged."""
     parts = document.parts
-    if parts is None or not parts.counts or parts.digest != document.claimed_digest:
+    if parts is None or not document.merges:
         return None
     answers = [each.answer for each in parts_of(deps, document) if each.answer is not None]
     if not answers:  # it was split once, and sent whole by a recipe with a larger model

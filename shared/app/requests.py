@@ -1,6 +1,6 @@
 """From what was read of a document to the request that is sent for it, and what that may cost."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -85,7 +85,10 @@ class Requests:
             staged = None if unfinished else self.long.asked(document, content)
             if isinstance(staged, Document):
                 return staged
-            asked = staged or self._whole(content)
+            asked = staged
+            if asked is None:
+                prompt = self._renderer.render(content.input)
+                asked = Asked(prompt, content.input.attachments, content.losses)
         except RenderError as error:
             return failed(document, Failure(type=error.type, message=error.message), now=now)
         prompt, attachments, losses = asked
@@ -93,9 +96,7 @@ class Requests:
         if unfinished and content.kept:
             params = continuation(params, content.kept.text)
         request = self._request(params, name)
-        self.plain = None
-        if staged is None:
-            self.plain = request if self._shared is None else _encoded(params, name)
+        self.plain = None if staged else self._unmarked(request, params, name)
         remedy = document.content.remedy
         too_large = self._too_large(len(request), attached=bool(attachments), remedy=remedy)
         if too_large is not None:
@@ -110,10 +111,6 @@ class Requests:
             _likely(attachments, len(request)),
             losses,
         )
-
-    def _whole(self, content: Ready) -> Asked:
-        prompt = self._renderer.render(content.input)
-        return Asked(prompt, content.input.attachments, content.losses)
 
     def _too_large(self, size: int, *, attached: bool, remedy: str) -> Failure | None:
         policy = self.deps.policy
@@ -146,12 +143,7 @@ class Requests:
         if isinstance(made, Document):
             return Needed(sizes=[], likely=0, failure=made.failure)
         sizes = [made.most_tokens]
-        if (
-            document.part is None
-            and isinstance(content, Ready)
-            and _is_split_if_need_be(content)
-            and _unfinished(document, content) is None
-        ):
+        if isinstance(content, Ready) and _is_split_if_need_be(document, content):
             sizes = self.long.costs.if_split(document, content, self._encoded, sizes)
         return Needed(
             sizes=sizes,
@@ -174,15 +166,14 @@ class Requests:
     def _encoded(self, prompt: str, name: CustomId) -> bytes:
         return self._request(request_params(self.recipe, prompt), name)
 
+    def _unmarked(self, request: bytes, params: dict[str, Any], name: CustomId) -> bytes:
+        return request if not self._shared else _ENCODE({"custom_id": name, "params": params})
+
     def _request(self, params: dict[str, Any], name: CustomId) -> bytes:
         """What is sent: with marks where they are to be. Notes about parts stand below the prompt,
         so the marks on what it begins with hold for parts as well."""
         shared = self._shared
-        return _encoded(marked(params, shared) if shared else params, name)
-
-
-def _encoded(params: Mapping[str, Any], name: CustomId) -> bytes:
-    return _ENCODE({"custom_id": name, "params": params})
+        return _ENCODE({"custom_id": name, "params": marked(params, shared) if shared else params})
 
 
 def _unfinished(document: Document, content: Ready) -> Unfinished | None:
@@ -191,7 +182,9 @@ def _unfinished(document: Document, content: Ready) -> Unfinished | None:
     return found if found and found.digest == content.digest else None
 
 
-def _is_split_if_need_be(content: Ready) -> bool:
+def _is_split_if_need_be(document: Document, content: Ready) -> bool:
+    if document.part is not None or _unfinished(document, content):
+        return False
     return content.pdf is not None or not content.input.attachments
 
 

@@ -351,6 +351,7 @@ def _cut_short(document: Document, unfinished: Unfinished, *, now: datetime) -> 
         reported_digest=unfinished.digest,
         report_suffix=unfinished.suffix or document.report_suffix,
         rows_in=None,
+        merged=None,
         attempts=0,
         failure=None,
         unfinished=None,

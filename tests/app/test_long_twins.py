@@ -4,6 +4,8 @@ document, and aren't gone on with."""
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from shared.app.poll import poll
 from shared.app.publish import publish
 from shared.app.requests import costs_at_most
@@ -175,3 +177,32 @@ def test_another_text_is_split_though_the_former_answer_was_to_go_on(home: Home)
     run(home)
     assert only(home, REPORTED)
     assert int(head_of(home, "a.md")["parts"]) > 3
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_was_too_long_counts_as_tried_again_when_it_is_read_again(
+    home: Home, count: int
+) -> None:
+    let_pass(home)
+    home.simulator.faults.wrong_counts = 1
+    for number in range(count):
+        home.write(f"d{number}.md", "word " * 180_000)
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    totals = home.batches()[0].totals
+    assert totals is not None
+    assert (totals.retried, totals.twins, totals.failed) == (count, count - 1, 0)
+
+
+def test_a_rest_that_was_too_long_counts_as_failed_when_it_is_read_again(home: Home) -> None:
+    let_pass(home, "continue: 2")
+    home.simulator.faults.truncate_rate = 1.0
+    home.simulator.faults.wrong_counts = 1
+    home.write("a.md", NEARLY_TOO_LONG)
+    home.see()
+    run(home)
+    assert only(home, REPORTED)
+    totals = home.batches()[-1].totals
+    assert totals is not None
+    assert (totals.retried, totals.failed) == (0, 1)
