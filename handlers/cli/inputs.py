@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handlers.cli.faults import Fault
+from shared.adapters.own_output import own_files
 from shared.adapters.work_tree import WorkTrees, is_work_tree
 from shared.app.folders import Folder, folder_sightings, look, with_folders
 from shared.app.sightings import (
@@ -57,7 +58,7 @@ def check_inputs(given: Sequence[str], out: Path | None = None) -> Inputs:
         shown = escaped(text)
         path = Path(text)
         try:
-            kind = path.stat()
+            path.stat()
         except FileNotFoundError:
             raise Fault(f"no such file or folder: {shown}") from None
         except (OSError, ValueError) as error:
@@ -65,7 +66,7 @@ def check_inputs(given: Sequence[str], out: Path | None = None) -> Inputs:
         resolved = path.resolve()
         is_folder = path.is_dir()
         if not is_folder and not path.is_file():
-            raise Fault(f"{shown} is neither a folder nor a regular file ({kind.st_mode:o})")
+            raise Fault(f"{shown} is neither a folder nor a regular file")
         if out is not None:
             _check_apart(shown, resolved, out, is_folder=is_folder)
         (folders if is_folder else files).append(resolved)
@@ -128,13 +129,21 @@ def sightings(
     blobs: Blobs, inputs: Inputs, recipe: Recipe, *, tell: Tell = to_nobody
 ) -> Iterator[Sighting]:
     """Every document of the inputs, and what can't become one as its failure; `tell` hears what is
-    left out of archives and work trees.
+    left out of archives, work trees and outputs of docmill.
 
     Raises Fault at once when the recipe can't fit any input.
     """
     if recipe.needs_columns and not _any_manifest(inputs):
         raise _no_columns(recipe)
+    told = set(map(str, inputs.folders))
+    for folder in sorted(told):
+        _tell_own(folder, tell)
+    files = set(map(key_of, inputs.files))
     for found, path, direct in _found(blobs, inputs, recipe):
+        parent = "/" + found.key.rstrip("/").rpartition("/")[0]
+        if parent not in told and found.key not in files:
+            told.add(parent)
+            _tell_own(parent, tell)
         if isinstance(found, Folder):
             yield from folder_sightings(found, recipe)
         else:
@@ -145,6 +154,11 @@ def sightings(
         for folder, left_out in WorkTrees(inputs.folders).left_out().items():
             if left_out.kinds:
                 tell(f"{folder}: left out {left_out}")
+
+
+def _tell_own(folder: str, tell: Tell) -> None:
+    if own := own_files(folder):
+        tell(escaped(f"{folder}: left out docmill's own {', '.join(own)}"))
 
 
 def _no_columns(recipe: Recipe) -> Fault:

@@ -17,6 +17,7 @@ from handlers.cli.session import translated_errors
 from handlers.cli.wording import counted, money
 from shared.adapters.builtin import builtin_recipes, catalog
 from shared.app.contents import read_contents
+from shared.app.folders import folder_sightings, look
 from shared.app.requests import Made, Requests
 from shared.app.sightings import sightings_of
 from shared.domain.answer_form import Output
@@ -25,7 +26,7 @@ from shared.domain.columns import column
 from shared.domain.document import Document, DocumentStatus, Sighting, sighted
 from shared.domain.estimate import bound
 from shared.domain.ids import custom_id
-from shared.domain.manifest import manifest_kind
+from shared.domain.manifest import manifest_kind, row_word
 from shared.domain.names import escaped
 from shared.domain.recipe import Recipe, parse_recipe
 from shared.ports.blobs import Blobs
@@ -41,6 +42,9 @@ max_tokens: 8192
 #   urgency: [low, medium, high]
 #   due: {type: [string, "null"], format: date, description: By when an answer is expected}
 #   open_questions: {type: array, items: string, maxItems: 10}
+# documents: folder      # a folder is one document: a contract and its annexes
+# archives: document     # a zip, tar or Git work tree is one document; files: one for each file
+# split: never           # a document that is too long fails; auto: asked about in parts, merged
 # each:                  # several reports of one document; the prompt takes {{ language }}
 #   language: [de, fr]
 # truth:                 # labels beside a manifest's column of right ones: confusion.csv
@@ -109,11 +113,12 @@ def check(name: str, document: Path | None, *, model: str | None, as_json: bool)
     recipe = parse(options)
     request = None if document is None else _request(recipe, document)
     if as_json:
-        click.echo(json.dumps(_as_json(recipe, request), ensure_ascii=False))
+        found = _as_json(recipe, *(request or (None, None)))
+        click.echo(json.dumps(found, ensure_ascii=False))
         return 0
     click.echo(escaped(_said(recipe)))
     if request is not None:
-        _show(recipe, request)
+        _show(recipe, *request)
     return 0
 
 
@@ -139,13 +144,16 @@ def _said(recipe: Recipe) -> str:
     return "; ".join(parts)
 
 
-def _request(recipe: Recipe, path: Path) -> Made:
-    """What would be sent for a document, or for the first row of a manifest. Raises Fault."""
+def _request(recipe: Recipe, path: Path) -> tuple[Made, Document]:
+    """What would be sent for a document, or for the first one in a manifest, an archive or a
+    folder, and for which: the first part of one that is too long. Raises Fault."""
     shown = escaped(str(path))
-    if not path.is_file():
-        raise Fault(f"no such file: {shown}")
-    inputs = Inputs(folders=(), files=(path.resolve(),))
-    options = Options(inputs=(str(inputs.files[0]),))
+    if not path.is_file() and not path.is_dir():
+        raise Fault(f"no such file or folder: {shown}")
+    given = path.resolve()
+    is_folder = given.is_dir()
+    inputs = Inputs(folders=(given,) if is_folder else (), files=() if is_folder else (given,))
+    options = Options(inputs=(str(given),))
     with (
         tempfile.TemporaryDirectory(prefix="docmill-") as nowhere,
         translated_errors(),
@@ -163,15 +171,22 @@ def _request(recipe: Recipe, path: Path) -> Made:
         made = requests.make(document, content, name)
         if isinstance(made, Document) and made.status is DocumentStatus.IN_PARTS and made.parts:
             parts = deps.store.documents(JOB, made.parts.paths(made.path, 0))
-            made = requests.make(parts[min(parts)], content, name)  # the first says of how many
+            document = parts[min(parts)]
+            made = requests.make(document, content, name)
         if isinstance(made, Document):
             raise _unusable(shown, made)
-    return made
+    return made, document
 
 
 def _first(blobs: Blobs, inputs: Inputs, recipe: Recipe) -> Sighting | None:
-    """The first document of a file; of a table that is no manifest, the one it is in a folder."""
+    """The first document of a file or a folder; of a table that is no manifest, the one it is in a
+    folder; a folder itself where the recipe makes documents of folders."""
+    for folder in inputs.folders if recipe.shape.folder_depth else ():
+        whole = look(blobs, f"{key_of(folder)}/", folder.name)
+        return None if whole is None else next(folder_sightings(whole, recipe))
     seen = next(sightings(blobs, inputs, recipe), None)
+    if not inputs.files:
+        return seen
     [file] = inputs.files
     if seen is None or seen.failure is None or manifest_kind(file.name, named_directly=False):
         return seen
@@ -184,15 +199,27 @@ def _unusable(shown: str, document: Document | None) -> Fault:
     return Fault(escaped(f"{shown} can't be sent: {why}"))
 
 
-def _show(recipe: Recipe, made: Made) -> None:
+def _which(document: Document) -> str:
+    """The document that a request is for, as a row of what, and as which part of it."""
+    part = document.part
+    path = document.path if part is None else part.of
+    content = document.content
+    if content.is_row and content.row is not None:
+        name = content.source.rsplit("/", 1)[-1]
+        path += f" ({row_word(name)} {content.row.line} of {name})"
+    return path if part is None else f"part {part.place} of {path}"
+
+
+def _show(recipe: Recipe, made: Made, document: Document) -> None:
     params = msgspec.json.decode(made.request)["params"]
     size = len(made.request)
     cost = bound(recipe, catalog())(made.most_tokens)
     about = f"about {counted(made.likely_tokens, 'token')} in"
     most = "" if cost is None else f", at most {money(cost)} with the longest answer"
-    value = recipe.each.values[0] if recipe.each else None
-    which = f" for {value}" if value else ""
-    click.echo(f"its request{which} has {size:,} bytes, {about}{most}")
+    which = escaped(_which(document))
+    click.echo(f"the request for {which} has {size:,} bytes, {about}{most}")
+    if document.part is not None:
+        click.echo("it is one of several: `docmill estimate` says what the whole may cost")
     if recipe.shared is not None:
         click.echo(
             f"where {FEW} or more are sent together, their first {recipe.shared.size:,} bytes are "
@@ -228,7 +255,7 @@ def _printable(text: str) -> str:
     return "\n".join(escaped(line) for line in text.split("\n"))
 
 
-def _as_json(recipe: Recipe, made: Made | None) -> dict[str, Any]:
+def _as_json(recipe: Recipe, made: Made | None, document: Document | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "recipe": recipe.name,
         "model": recipe.model,
@@ -240,7 +267,10 @@ def _as_json(recipe: Recipe, made: Made | None) -> dict[str, Any]:
         "each": None if recipe.each is None else {recipe.each.name: recipe.each.values},
         "fingerprint": recipe.fingerprint,
     }
-    if made is not None:
+    if made is not None and document is not None:
+        part = document.part
+        found["document"] = document.path if part is None else part.of
+        found["part"] = None if part is None else {"number": part.number + 1, "of": part.count}
         found["request"] = msgspec.json.decode(made.request)
         if made.losses:
             found["losses"] = made.losses

@@ -87,10 +87,11 @@ class FolderBlobs:
     """The files below `root`, which may be `/`: a key is the path below it.
 
     `list` leaves out what `ignore` names (keys of files or folders), what `past` says is to be
-    walked past (it is given keys, those of folders with a slash behind), names that start with a
-    dot, symbolic links to folders, and what is neither file nor folder. A symbolic link to a file
-    is read when the file lies inside the root, or one of the folders `within` where they are
-    given, and is an error otherwise. Missing folders are empty.
+    walked past (it is given keys, those of folders with a slash behind), and names that start with
+    a dot. A symbolic link to a file is read when the file lies inside the root, or one of the
+    folders `within` where they are given, and is an error otherwise. One to a folder isn't
+    followed: inside, the folder is listed in its own place; otherwise it is an error, as is what
+    is neither file nor folder. Missing folders are empty.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class FolderBlobs:
 
     def shown(self, key: str) -> str:
         """See `Blobs.shown`."""
-        return _legible(self._base + key)
+        return escaped(self._base + key)
 
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[Blob | Unlisted]:
         """See `Blobs.list`; what vanishes meanwhile is left out. Reads every file for its etag.
@@ -269,6 +270,7 @@ class FolderBlobs:
     def _names(self, folder: str, begin: str) -> Iterator[str | Unlisted]:
         """Keys directly in `folder`, in the order of the keys below: folders end in `/`."""
         names = []
+        odd: dict[str, str] = {}
         try:
             with os.scandir(self._base + folder) as entries:
                 for entry in entries:
@@ -278,7 +280,10 @@ class FolderBlobs:
                         continue
                     ending = _ending(entry)
                     if ending is None:
-                        continue
+                        if self._is_listed_elsewhere(entry):
+                            continue
+                        ending = ""
+                        odd[name] = self._why_odd(entry, folder + name)
                     if self._past is None or not self._past(folder + name + ending):
                         names.append(name + ending)
         except OSError as error:
@@ -292,8 +297,19 @@ class FolderBlobs:
                 where = self.shown(folder + name.rstrip("/"))
                 why = f"{where} can't be read: its name isn't UTF-8; rename it"
                 yield Unlisted(key=folder + name, message=why)
+            elif name in odd:
+                yield Unlisted(key=folder + name, message=odd[name])
             else:
                 yield folder + name
+
+    def _is_listed_elsewhere(self, entry: os.DirEntry[str]) -> bool:
+        return entry.is_symlink() and self._holds(os.path.realpath(entry.path))
+
+    def _why_odd(self, entry: os.DirEntry[str], key: str) -> str:
+        """Told without opening it: whoever writes into a pipe would take that for a reader."""
+        if entry.is_symlink():
+            return f"{self.shown(key)} can't be read: {self._out()}"
+        return _odd(self.shown(key), 0)
 
     def _stat_if_there(self, key: str) -> Iterator[Blob | Unlisted]:
         try:
@@ -357,7 +373,7 @@ class FolderBlobs:
                 raise BlobUnreadable(f"{shown} can't be {done}: {self._out()}")
 
     def _out(self) -> str:
-        return f"a link out of {', '.join(map(_legible, self._within))}"
+        return f"a link out of {', '.join(map(escaped, self._within))}"
 
     def _write(self, key: str, pieces: Iterable[bytes], made: set[str]) -> None:
         path = self._path(key, writing=True)
@@ -403,7 +419,7 @@ class FolderBlobs:
     def _path(self, key: str, *, writing: bool) -> str:
         if _UNSAYABLE.search(key):
             done = "written" if writing else "read"
-            raise BlobUnreadable(f'"{_legible(key)}" can\'t be {done}: it is no name of a file')
+            raise BlobUnreadable(f'"{escaped(key)}" can\'t be {done}: it is no name of a file')
         return self._base + key
 
     def _read_error(self, error: OSError, key: str) -> BlobError:
@@ -414,13 +430,13 @@ class FolderBlobs:
 
     def _write_error(self, error: OSError, key: str) -> BlobError:
         if error.errno in _NO_WRITES:
-            return BlobStoreUnavailable(_NO_WRITES[error.errno].format(root=_legible(self._root)))
+            return BlobStoreUnavailable(_NO_WRITES[error.errno].format(root=escaped(self._root)))
         reason = f"{self.shown(key)} can't be written: {_reason(error)}"
         return BlobStoreUnavailable(reason) if _is_general(error) else BlobUnreadable(reason)
 
 
 def _ending(entry: os.DirEntry[str]) -> str | None:
-    """`/` for a folder, nothing for a file or a link to one, None for what is left out."""
+    """`/` for a folder, nothing for a file or a link to one, None for anything else."""
     try:
         if entry.is_dir(follow_symlinks=False):
             return "/"
@@ -508,8 +524,3 @@ def _is_general(error: OSError) -> bool:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
-
-
-def _legible(path: str) -> str:
-    """On one line; bytes that aren't UTF-8 as `\\xe9`."""
-    return escaped(_NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", path))

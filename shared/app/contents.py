@@ -28,6 +28,7 @@ from shared.domain.manifest import (
     parse_row,
     read_header,
     row_text,
+    row_word,
 )
 from shared.domain.manifest_row import digest_of
 from shared.domain.parts import MOST_BYTES
@@ -397,7 +398,8 @@ class _RowReader:
         except BlobError as error:
             return _unreadable(error)
         except InvalidRow as error:
-            return Failure(type=error.type, message=f"line {place.line}: {error.message}")
+            message = f"{row_word(source)} {place.line}: {error.message}"
+            return Failure(type=error.type, message=message)
         except InvalidManifest as error:
             return Failure(type="invalid_manifest", message=error.message)
         told = withheld(columns, self._truth)

@@ -28,6 +28,7 @@ from shared.domain.document import (
     unchanged,
 )
 from shared.domain.ids import JobName
+from shared.domain.manifest import row_word
 from shared.domain.names import stand_in
 from shared.domain.variants import variant_path
 from shared.ports.blobs import BlobError, BlobNotFound
@@ -252,8 +253,10 @@ def _rival(deps: Deps, sighting: Sighting, before: Document) -> tuple[str, Sight
         line, first = row.line, held.row.line if held.row else 0
         if same and line < first:
             line, first = first, line
-        word, name = ("line", "id") if seen.packed is None else ("member", "name")
-        owner = f"{word} {first}{place}" if held.row else f"the document{place}"
+        is_row = seen.packed is None
+        word, name = (row_word(seen.source), "id") if is_row else ("member", "name")
+        other = row_word(held.source) if is_row else word
+        owner = f"{other} {first}{place}" if held.row else f"the document{place}"
         message = (
             f"{word} {line} has the {name} of {owner} again: {sighting.path!r}; "
             f"give each its own {name}"

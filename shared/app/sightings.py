@@ -16,6 +16,7 @@ from shared.domain.manifest import (
     looks_like_array,
     manifest_kind,
     read_header,
+    row_word,
     rows,
 )
 from shared.domain.names import InvalidName, check_path, escaped, stand_in
@@ -185,14 +186,15 @@ def _listed(names: Iterable[str]) -> str:
 
 def _row(row: Row | BrokenRow, blob: Blob, path: str, by: str, truth: Truth | None) -> Sighting:
     if isinstance(row, BrokenRow):
-        message = row.message
-        if f"line {row.line}" not in message:
-            message = f"line {row.line}: {message}"
+        message, place = row.message, f"{row_word(path)} {row.line}"
+        if place not in message:
+            message = f"{place}: {message}"
         return _fault(row, blob, path, by, failure=Failure(type=row.type, message=message))
     try:
         check_path(row.id)
     except InvalidName as error:
-        failure = Failure(type="invalid_id", message=f"line {row.line}: {error.message}")
+        message = f"{row_word(path)} {row.line}: {error.message}"
+        failure = Failure(type="invalid_id", message=message)
         return _fault(row, blob, path, by, failure=failure)
     return Sighting(
         path=row.id,

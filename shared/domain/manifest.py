@@ -71,6 +71,11 @@ def manifest_kind(name: str, *, named_directly: bool) -> ManifestKind | None:
             return None
 
 
+def row_word(source: str) -> str:
+    """What the number of a row counts in this manifest: Parquet has no lines."""
+    return "row" if source.lower().endswith(".parquet") else "line"
+
+
 def looks_like_array(first_bytes: bytes) -> bool:
     """Whether a `.json` named by the user begins like a manifest; otherwise it is a document."""
     return first_bytes.removeprefix(_UTF8_BOM).lstrip()[:1] == b"["

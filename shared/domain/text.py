@@ -215,4 +215,5 @@ def _container(data: bytes) -> str | None:
 
 
 def _unsupported(kind: str) -> Unreadable:
-    return Unreadable("unsupported_type", f"it is {kind}, which docmill can't read; {_KINDS}")
+    do = "unpack it" if kind.endswith(" archive") else _KINDS
+    return Unreadable("unsupported_type", f"it is {kind}, which docmill can't read; {do}")

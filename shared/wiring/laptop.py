@@ -12,6 +12,7 @@ from pathlib import Path
 from shared.adapters.builtin import catalog
 from shared.adapters.converters.remembered import RememberingConverter
 from shared.adapters.folder_blobs import FolderBlobs
+from shared.adapters.own_output import STATE_FOLDER, is_own_file
 from shared.adapters.sqlite_store import SqliteStore
 from shared.adapters.work_tree import WorkTrees, is_work_tree
 from shared.app.deps import Deps, Emit, say_nothing
@@ -28,7 +29,6 @@ from shared.wiring import ambient
 from shared.wiring.conversion import converter
 from shared.wiring.settings import Settings
 
-STATE_FOLDER = ".docmill"
 JOB = JobName("local")
 """One output holds one job, so its name is never told apart from another's."""
 
@@ -136,11 +136,13 @@ def reading_store(out: Path) -> SqliteStore:
     return SqliteStore(state_file(out), read_only=not os.access(state_folder(out), os.W_OK))
 
 
-def _walked_past(folders: Sequence[Path], recipe: Recipe) -> Callable[[str], bool] | None:
-    """What isn't taken of Git work trees, where the recipe reads them as such."""
+def _walked_past(folders: Sequence[Path], recipe: Recipe) -> Callable[[str], bool]:
+    """Docmill's own files in an output, and what isn't taken of Git work trees, where the recipe
+    reads them as such."""
     if recipe.shape.archives is None or not any(map(is_work_tree, folders)):
-        return None
-    return WorkTrees(folders)
+        return is_own_file
+    trees = WorkTrees(folders)
+    return lambda key: is_own_file(key) or trees(key)
 
 
 def for_laptop(

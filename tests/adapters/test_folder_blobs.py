@@ -153,7 +153,9 @@ def test_a_link_out_of_the_root_is_not_read(root: Path, blobs: FolderBlobs, tmp_
     (root / "beside").symlink_to(tmp_path / "root-too" / "secret")
     (root / "folder").symlink_to(tmp_path)
     assert keys(blobs) == []
-    assert [error.key for error in errors(blobs)] == ["beside", "direct", "dotted", "hop"]
+    told = ["beside", "direct", "dotted", "folder", "hop"]
+    assert [error.key for error in errors(blobs)] == told
+    assert errors(blobs)[3].message == f"{root}/folder can't be read: a link out of {root}"
     assert errors(blobs)[0].message == f"{root}/beside can't be read: a link out of {root}"
     for key in ("direct", "dotted", "hop", "beside", "folder/secret"):
         with pytest.raises(BlobUnreadable, match="a link out of"):
@@ -176,7 +178,9 @@ def test_links_may_lead_into_the_folders_they_are_kept_within(tmp_path: Path) ->
     assert "a link out of" in errors(blobs, prefix)[0].message
 
 
-def test_links_to_folders_are_not_walked(root: Path, blobs: FolderBlobs) -> None:
+def test_links_to_folders_are_not_walked_which_are_listed_in_their_places(
+    root: Path, blobs: FolderBlobs
+) -> None:
     blobs.write_many([("a/b", b"1")])
     (root / "a" / "loop").symlink_to(root)
     (root / "again").symlink_to("a")
@@ -248,7 +252,7 @@ def test_a_folder_is_no_file(root: Path, blobs: FolderBlobs) -> None:
     assert everything_below(root) == ["a", "a/b"]
 
 
-def test_pipes_and_sockets_are_left_out_and_never_waited_for(
+def test_pipes_and_sockets_are_told_and_never_waited_for(
     root: Path, blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(root / "pipe")
@@ -258,7 +262,8 @@ def test_pipes_and_sockets_are_left_out_and_never_waited_for(
         (root / "link").symlink_to("pipe")
         assert keys(blobs) == []
         assert [error.message for error in errors(blobs)] == [
-            f"{root}/link can't be read: it is not a regular file"
+            f"{root}/{name} can't be read: it is not a regular file"
+            for name in ("link", "pipe", "socket")
         ]
         for key in ("pipe", "socket", "link"):
             with pytest.raises(BlobUnreadable, match="not a regular file"):
@@ -274,8 +279,8 @@ def test_a_name_that_is_not_utf8_is_told_and_the_others_go_on(
     (Path(os.fsdecode(os.fsencode(root) + b"/d\xff/below"))).write_bytes(b"1")
     assert keys(blobs) == ["a.md", "z.md"]
     assert [error.message for error in errors(blobs)] == [
-        f"{root}/caf\\xe9.md can't be read: its name isn't UTF-8; rename it",
-        f"{root}/d\\xff can't be read: its name isn't UTF-8; rename it",
+        f"{root}/caf\\udce9.md can't be read: its name isn't UTF-8; rename it",
+        f"{root}/d\\udcff can't be read: its name isn't UTF-8; rename it",
     ]
 
 

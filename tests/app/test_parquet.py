@@ -133,8 +133,11 @@ def test_a_row_without_an_id_fails_alone_by_its_number(home: Home) -> None:
     ids = Array(["a", None, "a"], type=TEXT)
     home.write("rows.parquet", written({"id": ids, "text": Array(["x", "y", "z"], type=TEXT)}))
     home.see()
-    failures = {p: d.failure.type for p, d in home.documents().items() if d.failure is not None}
+    found = {path: each.failure for path, each in home.documents().items() if each.failure}
+    failures = {path: failure.type for path, failure in found.items()}
     assert failures == {"rows.parquet:2": "missing_id", "rows.parquet:3": "duplicate_id"}
+    assert found["rows.parquet:2"].message.startswith("row 2: ")
+    assert found["rows.parquet:3"].message.startswith("row 3 has the id of row 1 again: ")
     assert home.statuses()["a"] is DocumentStatus.WAITING
 
 

@@ -105,7 +105,10 @@ def test_nothing_to_see_is_an_empty_document(data: bytes) -> None:
     ],
 )
 def test_what_is_no_text_is_named(data: bytes, kind: str) -> None:
-    why = f"it is {kind}, which docmill can't read; save it as text, PDF, PNG, docx, xlsx or pptx"
+    do = "save it as text, PDF, PNG, docx, xlsx or pptx"
+    if kind.endswith("archive"):
+        do = "unpack it"
+    why = f"it is {kind}, which docmill can't read; {do}"
     assert refused(data) == ("unsupported_type", why)
 
 

@@ -5,7 +5,7 @@ import io
 import warnings
 from typing import Final
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared.adapters.converters.markdown import one_line
 from shared.adapters.converters.packages import broken
@@ -38,6 +38,8 @@ def picture(name: str, data: bytes, kind: Kind, sight: Sight) -> Converted:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             message = f"it has more than {_MOST_PIXELS:,} pixels; make it smaller"
             raise Unconvertible("image_too_large", message) from error
+        except UnidentifiedImageError as error:
+            raise broken(f"it begins like a {kind.upper()}, and isn't one") from error
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise broken(f"it can't be read as an image ({error})") from error
     losses = []

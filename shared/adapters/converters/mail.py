@@ -86,8 +86,8 @@ class _Mail:
 
     def _converted(self, part: MIMEPart, name: str) -> Converted:
         if part.get_content_type() == "message/rfc822":
-            inner = part.get_payload(0) if part.is_multipart() else None
-            if self._depth >= DEEPEST or not isinstance(inner, MIMEPart):
+            inner = _inner(part)
+            if self._depth >= DEEPEST or inner is None:
                 raise Unconvertible("nested_too_deep", "a mail within mails")
             return _Mail(self._convert, self._depth + 1).read(inner)
         content = part.get_payload(decode=True)
@@ -97,15 +97,23 @@ class _Mail:
 
 
 def _headers(message: MIMEPart) -> str:
-    lines = []
-    for name in _HEADERS:
-        try:
-            value = one_line(str(message.get(name, "")), 2_000)
-        except (MessageError, ValueError, IndexError, AttributeError, TypeError):
-            value = ""  # one that breaks the library's parser
-        if value:
-            lines.append(f"{name}: {value}")
-    return "\n".join(lines)
+    found = ((name, _header(message, name)) for name in _HEADERS)
+    return "\n".join(f"{name}: {value}" for name, value in found if value)
+
+
+def _header(message: MIMEPart, name: str) -> str:
+    try:
+        return one_line(str(message.get(name, "")), 2_000)
+    except (MessageError, ValueError, IndexError, AttributeError, TypeError):
+        return ""  # one that breaks the library's parser
+
+
+def _inner(part: MIMEPart) -> MIMEPart | None:
+    """The mail that a part is."""
+    if part.get_content_type() != "message/rfc822" or not part.is_multipart():
+        return None
+    inner = part.get_payload(0)
+    return inner if isinstance(inner, MIMEPart) else None
 
 
 def _bodies(message: MIMEPart) -> list[MIMEPart]:
@@ -164,4 +172,6 @@ def _name(part: MIMEPart, number: int) -> str:
         given = None
     if given:
         return one_line(given.replace("\\", "/").rpartition("/")[2])
+    if (inner := _inner(part)) is not None and (subject := _header(inner, "Subject")):
+        return one_line(subject)
     return f"{number + 1}.{part.get_content_subtype()}"

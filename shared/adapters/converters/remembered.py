@@ -67,7 +67,8 @@ class RememberingConverter:
         try:
             found = ask()
         except Unconvertible as error:
-            if len(self._faults) < _MOST_FAULTS and not error.retryable:
+            # Also one that may pass another time: in this run it would cost its time twice.
+            if len(self._faults) < _MOST_FAULTS:
                 self._faults[key] = error.again()
             raise
         self._write(key, _encode(found))

@@ -16,25 +16,32 @@ def comments(package: Package) -> dict[str, list[str]]:
     """For each sheet, by its name, a line for each comment. What can't be followed is passed over:
     `xl/comments…` without a sheet is nobody's."""
     found = {}
-    targets = _relations(package, "xl/workbook.xml")
-    for sheet in _tree(package, "xl/workbook.xml").findall(".//{*}sheet"):
-        _, part = targets.get(sheet.get(_RELATION, ""), ("", ""))
+    for name, part in sheet_parts(package).items():
         lines = [
             line
-            for kind, target in _relations(package, part).values()
+            for kind, target in relations(package, part).values()
             if kind.endswith(_COMMENTS)
             for line in _lines(package, target)
         ]
         if lines:
-            found[sheet.get("name", "")] = lines
+            found[name] = lines
     return found
 
 
+def sheet_parts(package: Package) -> dict[str, str]:
+    """The part of each sheet, by its name; an empty one where that can't be followed."""
+    targets = relations(package, "xl/workbook.xml")
+    return {
+        sheet.get("name", ""): targets.get(sheet.get(_RELATION, ""), ("", ""))[1]
+        for sheet in tree(package, "xl/workbook.xml").findall(".//{*}sheet")
+    }
+
+
 def _lines(package: Package, part: str) -> list[str]:
-    tree = _tree(package, part)
-    authors = [each.text or "" for each in tree.findall("./{*}authors/{*}author")]
+    whole = tree(package, part)
+    authors = [each.text or "" for each in whole.findall("./{*}authors/{*}author")]
     lines = []
-    for comment in tree.findall(".//{*}comment"):
+    for comment in whole.findall(".//{*}comment"):
         number = comment.get("authorId", "")
         known = number.isdigit() and int(number) < len(authors)
         who = one_line(authors[int(number)]) if known else ""
@@ -44,13 +51,13 @@ def _lines(package: Package, part: str) -> list[str]:
     return lines
 
 
-def _relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
+def relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
     """What a part refers to, by id: the kind and the name of each."""
     folder, name = posixpath.split(part)
-    tree = _tree(package, f"{folder}/_rels/{name}.rels")
+    whole = tree(package, f"{folder}/_rels/{name}.rels")
     return {
         each.get("Id", ""): (each.get("Type", ""), _joined(folder, each.get("Target", "")))
-        for each in tree.findall("./{*}Relationship")
+        for each in whole.findall("./{*}Relationship")
     }
 
 
@@ -60,7 +67,7 @@ def _joined(folder: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(folder, target))
 
 
-def _tree(package: Package, name: str) -> Etree.Element:
+def tree(package: Package, name: str) -> Etree.Element:
     """An empty one where there is no such part."""
     if name not in package.names:
         return Etree.Element("none")

@@ -11,6 +11,7 @@ from python_calamine import CalamineSheet, CalamineWorkbook, SheetTypeEnum, Shee
 from shared.adapters.converters.markdown import cell, counted, joined, one_line, shortened, table
 from shared.adapters.converters.packages import Package, named
 from shared.adapters.converters.sheet_comments import comments
+from shared.adapters.converters.sheet_marks import Marks, Reader, losses
 from shared.ports.converter import Converted, Unconvertible
 
 _MOST_CHARACTERS: Final = 20_000_000
@@ -30,6 +31,8 @@ def workbook(data: bytes, package: Package) -> Converted:
     hidden: list[str] = []
     charts: list[str] = []
     said = comments(package)
+    reader = Reader(package)
+    seen: list[Marks] = []
     size = 0
     for meta in book.sheets_metadata:
         if meta.visible is not SheetVisibleEnum.Visible:
@@ -37,21 +40,23 @@ def workbook(data: bytes, package: Package) -> Converted:
         elif meta.typ is not SheetTypeEnum.WorkSheet:
             charts.append(meta.name)
         else:
-            text = _sheet(book.get_sheet_by_name(meta.name), _MOST_CHARACTERS - size)
+            marks = reader.of(meta.name)
+            seen.append(marks)
+            text = _sheet(book.get_sheet_by_name(meta.name), marks, _MOST_CHARACTERS - size)
             size += len(text)
             noted = said.get(meta.name)
             notes = joined(["Comments:", "\n".join(noted)]) if noted else ""
             parts += [f"## Sheet: {one_line(meta.name)}", text or "(empty)", notes]
     if not size:
         raise Unconvertible("empty_document", "no sheet that is shown has a value in it")
-    losses = [named("hidden sheets", hidden)] if hidden else []
-    losses += [named("chart sheets", charts)] if charts else []
-    return Converted(text=joined(parts), losses=(*losses, *_left_out(package)))
+    lost = [named("hidden sheets", hidden)] if hidden else []
+    lost += [named("chart sheets", charts)] if charts else []
+    return Converted(text=joined(parts), losses=(*lost, *losses(seen), *_left_out(package)))
 
 
-def _sheet(sheet: CalamineSheet, room: int) -> str:
+def _sheet(sheet: CalamineSheet, marks: Marks, room: int) -> str:
     rows: list[list[str]] = []
-    for row in _rows(sheet):
+    for row in _rows(sheet, marks):
         room -= sum(map(len, row)) + 3 * len(row)
         if room < 0:
             raise Unconvertible(
@@ -68,15 +73,21 @@ def _sheet(sheet: CalamineSheet, room: int) -> str:
     return joined([whole, note]) if whole else ""
 
 
-def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
-    """Empty rows at the top are left out, and of several in a row all but one."""
+def _rows(sheet: CalamineSheet, marks: Marks) -> Iterator[list[str]]:
+    """Rows and columns that are shown. Empty rows at the top are left out, and of several in a row
+    all but one."""
     was_empty = True
-    for row in sheet.iter_rows():
-        is_empty = not any(value != "" for value in row)
+    for number, row in enumerate(sheet.iter_rows()):
+        if number in marks.hidden_rows:
+            continue
+        wrong = marks.errors.get(number, {})
+        is_empty = not wrong and not any(value != "" for value in row)
         if is_empty and was_empty:
             continue
         was_empty = is_empty
-        values = [_shown(value) for value in row]
+        values = [_shown(wrong.get(column, value)) for column, value in enumerate(row)]
+        if marks.hidden_columns:
+            values = [text for column, text in enumerate(values) if not marks.hides(column)]
         while values and not values[-1]:
             values.pop()
         yield values
@@ -93,7 +104,8 @@ def _shown(value: Any) -> str:
         case datetime() | date() | time():
             return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
         case timedelta():
-            return str(value)
+            minutes, seconds = divmod(round(value.total_seconds()), 60)
+            return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
         case _:
             return cell(str(value))
 
@@ -109,18 +121,18 @@ def _place(at: tuple[int, int]) -> str:
 
 
 def _left_out(package: Package) -> list[str]:
-    losses = []
+    lost = []
     uncalculated = 0
     for name in package.like("xl/worksheets/", ".xml"):
         if package.zip.getinfo(name).file_size <= _LOOKED_THROUGH:
             uncalculated += len(_UNCALCULATED.findall(package.read(name)))
     if uncalculated:
-        losses.append(
+        lost.append(
             f"{counted(uncalculated, 'formula')} without a stored result left empty; "
             "open and save the workbook to calculate them"
         )
     if pictures := package.like("xl/media/"):
-        losses.append(f"{counted(len(pictures), 'image')} left out")
+        lost.append(f"{counted(len(pictures), 'image')} left out")
     if package.like("xl/pivotTables/"):
-        losses.append("pivot tables read as their values")
-    return [*losses, *package.left_out("xl")]
+        lost.append("pivot tables read as their values")
+    return [*lost, *package.left_out("xl")]

@@ -18,6 +18,10 @@ _UNSEEN: Final = ("script", "style", "template", "noscript", "head", "link", "me
 _UNWRITTEN: Final = (Comment, Declaration, Doctype, ProcessingInstruction)
 _FRAMES: Final = ("iframe", "frame", "object", "embed")
 _MEDIA: Final = ("video", "audio", "canvas", "svg")
+_HIDING: Final = re.compile(
+    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b", re.IGNORECASE
+)
+_CSS_COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _MOST_SPAN: Final = 200
 _TAKEN: Final = str.maketrans(dict.fromkeys("\x00\x01\x02\x03"))
 _CELL: Final = re.compile("\x00(\\d+),(\\d+)\x01(.*?)\x02", re.DOTALL)
@@ -75,7 +79,7 @@ def from_html(html: str, *, titled: bool = False) -> tuple[str, tuple[str, ...]]
         node.extract()
     for found in soup.find_all(_UNSEEN):
         found.decompose()
-    losses = _left_out(soup)
+    losses = (*hidden_text(_without_hidden(soup)), *_left_out(soup))
     text = joined([as_markdown(soup)])
     if title and not (heading and one_line(heading.get_text(), 300) == title):
         text = joined([f"# {title}", text])
@@ -92,6 +96,30 @@ def as_markdown(soup: BeautifulSoup) -> str:
         escape_misc=False,
     )
     return _NO_PICTURE.sub("", str(writer.convert_soup(soup)))
+
+
+def hidden_text(characters: int) -> list[str]:
+    """The loss that says so. What it was isn't repeated: it may be written for the model alone."""
+    return [f"hidden text left out ({counted(characters, 'character')})"] if characters else []
+
+
+def _without_hidden(soup: BeautifulSoup) -> int:
+    """Takes out what its own attributes hide, and counts the characters. The page as a whole may be
+    hidden until its script shows it. Style sheets aren't followed: what they hide at first, they
+    show at a click."""
+    characters = 0
+    for tag in soup.find_all(_is_hidden):
+        if not tag.decomposed:
+            characters += len(" ".join(tag.get_text().split()))
+            tag.decompose()
+    return characters
+
+
+def _is_hidden(tag: Tag) -> bool:
+    if tag.name in ("html", "body"):
+        return False
+    style = _CSS_COMMENT.sub("", str(tag.get("style") or ""))
+    return tag.has_attr("hidden") or _HIDING.search(style) is not None
 
 
 def _left_out(soup: BeautifulSoup) -> tuple[str, ...]:

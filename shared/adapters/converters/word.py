@@ -13,7 +13,8 @@ from bs4 import BeautifulSoup, Tag
 
 from shared.adapters.converters.markdown import counted, joined
 from shared.adapters.converters.packages import Package
-from shared.adapters.converters.web import as_markdown
+from shared.adapters.converters.web import as_markdown, hidden_text
+from shared.adapters.converters.word_hidden import Hidden
 from shared.ports.converter import Converted, Unconvertible
 
 _STYLES: Final = "comment-reference => sup\np[style-name='Title'] => h1:fresh\nstrike => s"
@@ -22,6 +23,8 @@ _STYLE_LOOKS: Final = re.compile(
     rb"<w:tblStylePr\b.*?</w:tblStylePr>|<w:latentStyles\b.*?</w:latentStyles>", re.DOTALL
 )
 _LOOKS: Final = ("word/theme/", "word/stylesWithEffects", "word/fontTable", "customXml/")
+_MARGINS: Final = ("word/header", "word/footer")
+"""Left out as a whole."""
 _TEXT: Final = re.compile(rb"<w:t[ >][^<]*\S[^<]*</w:t>")
 _INSERTED: Final = re.compile(rb"<w:(?:ins|moveTo) ")
 _DELETED: Final = re.compile(rb"<w:(?:del|moveFrom) ")
@@ -39,8 +42,9 @@ def document(package: Package) -> Converted:
         pictures += 1
         return {"src": ""}
 
+    hidden = Hidden(package)
     html = mammoth.convert_to_html(
-        _read(package),
+        _read(package, hidden),
         style_map=_STYLES,
         convert_image=mammoth.images.img_element(without),
         external_file_access=False,
@@ -50,19 +54,24 @@ def document(package: Package) -> Converted:
     text = joined([as_markdown(soup)])
     if not text.strip():
         raise Unconvertible("empty_document", "the document shows no text; nothing to read")
-    losses = [f"{counted(pictures, 'image')} left out"] if pictures else []
+    losses = hidden_text(hidden.characters)
+    losses += [f"{counted(pictures, 'image')} left out"] if pictures else []
     return Converted(text=text, losses=(*losses, *_left_out(package)))
 
 
-def _read(package: Package) -> io.BytesIO:
-    """The document as mammoth needs it: without pictures, and without what styles look like, which
-    of some programs' documents are four fifths of all there is to read."""
+def _read(package: Package, hidden: Hidden) -> io.BytesIO:
+    """The document as mammoth needs it: without pictures and hidden text, and without what styles
+    look like, which of some programs' documents are four fifths of all there is to read."""
     lean = io.BytesIO()
     with zipfile.ZipFile(lean, "w") as made:
         for name in package.names:
             if name.endswith((".xml", ".rels")) and not name.startswith(_LOOKS):
                 part = package.read(name)
-                made.writestr(name, _STYLE_LOOKS.sub(b"", part) if name == _STYLE_PART else part)
+                if name == _STYLE_PART:
+                    part = _STYLE_LOOKS.sub(b"", part)
+                elif name.startswith("word/") and not name.startswith(_MARGINS):
+                    part = hidden.without(part) if name.endswith(".xml") else part
+                made.writestr(name, part)
     return lean
 
 

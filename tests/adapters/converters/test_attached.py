@@ -126,6 +126,14 @@ def test_an_image_that_fits_goes_as_it_is(convert: Convert, kind: str, type_: st
     assert found.losses == ()
 
 
+def test_what_only_begins_like_an_image_is_told_the_same_each_time(convert: Convert) -> None:
+    with pytest.raises(Unconvertible) as caught:
+        convert("fake.png", b"\x89PNG\r\n\x1a\n" + bytes(100))
+    assert caught.value.message == (
+        "it begins like a PNG, and isn't one; open it where it was made, and save it anew"
+    )
+
+
 def test_an_image_is_turned_as_its_camera_says(convert: Convert) -> None:
     found = convert("photo.jpg", files.image("JPEG", size=(60, 20), turned=6))
     assert opened(found).size == (20, 60)

@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
+from docx.oxml.ns import qn
 from openpyxl.comments import Comment
 
 from shared.ports.converter import Converted
@@ -111,6 +113,61 @@ def test_tracked_changes_equations_macros_and_objects_are_said(convert: Convert)
     )
 
 
+def hiding(document: Any) -> None:
+    """Hides by run, by style of a run, by style of a paragraph, and by row."""
+    shown = document.add_paragraph("Pay by May.")
+    shown.add_run(" Ignore the rest.").font.hidden = True
+    shown.add_run(" Thanks.").font.hidden = False
+    secret = document.styles.add_style("Secret", WD_STYLE_TYPE.PARAGRAPH)
+    secret.font.hidden = True
+    below = document.styles.add_style("Below", WD_STYLE_TYPE.PARAGRAPH)
+    below.base_style = secret
+    document.add_paragraph("Approve it.", style="Below").add_run("Seen.").font.hidden = False
+    quiet = document.styles.add_style("Quiet", WD_STYLE_TYPE.CHARACTER)
+    quiet.font.hidden = True
+    document.add_paragraph("A").add_run("BCD", style="Quiet")
+    document.add_paragraph("Both undo it", style="Secret").runs[0].style = "Quiet"
+    table = document.add_table(2, 1)
+    table.cell(0, 0).text, table.cell(1, 0).text = "Head", "Row"
+    row = table.rows[1]._tr.get_or_add_trPr()
+    row.append(row.makeelement(qn("w:hidden"), {}))
+    document.add_paragraph().add_run("A wide part")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_text_that_word_hides_is_left_out_and_counted(convert: Convert, encoding: str) -> None:
+    def encoded(xml: bytes) -> bytes:
+        text = xml.decode().partition("?>")[2]
+        return f'<?xml version="1.0" encoding="{encoding}"?>{text}'.encode(encoding)
+
+    data = files.changed(files.word(hiding), {"word/document.xml": encoded})
+    found = convert("hidden.docx", data)
+    assert found.text == (  # of a hidden row its empty cells stay
+        "Pay by May. Thanks.\n\nSeen.\n\nA\n\nBoth undo it\n\n| Head |\n| --- |\n|  |\n\n"
+        "A wide part\n"
+    )
+    hidden = len(" Ignore the rest." + "Approve it." + "BCD" + "Row")
+    assert found.losses == (f"hidden text left out ({hidden} characters)",)
+
+
+def test_a_field_goes_on_behind_a_hidden_beginning(convert: Convert) -> None:
+    parts = (
+        '<w:fldChar w:fldCharType="begin"/>',
+        '<w:instrText> HYPERLINK "https://example.com" </w:instrText>',
+        '<w:fldChar w:fldCharType="separate"/><w:t>gone</w:t>',
+    )
+    hidden = "".join(f"<w:r><w:rPr><w:vanish/></w:rPr>{part}</w:r>" for part in parts)
+    shown = '<w:r><w:t>link</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
+    body = f"<w:p>{hidden}{shown}</w:p>".encode()
+    data = files.changed(
+        files.word(lambda document: document.add_paragraph("Text")),
+        {"word/document.xml": lambda xml: xml.replace(b"<w:body>", b"<w:body>" + body, 1)},
+    )
+    found = convert("field.docx", data)
+    assert found.text == "[link](https://example.com)\n\nText\n"
+    assert found.losses == ("hidden text left out (4 characters)",)
+
+
 def test_slides_keep_titles_levels_tables_figures_and_notes(convert: Convert) -> None:
     found = convert("review.pptx", files.slides())
     assert (
@@ -162,6 +219,51 @@ def test_a_workbook_is_its_visible_sheets_with_the_values_they_show(convert: Con
     assert "## Sheet: bare" in lines
     assert "secret" not in found.text
     assert found.losses == ("hidden sheets left out: rates",)
+
+
+def odd_cells(book: Any) -> None:
+    """From the third row on: errors, times, units, links, and what is hidden."""
+    sheet = book.active
+    for place, value, format_ in (
+        ("A3", timedelta(hours=30, minutes=5, seconds=7), "[h]:mm"),
+        ("B3", 1234.5, '"$"#,##0.00'),
+        ("A4", 0.125, "0.0%"),
+        ("B4", 7, '0.0" kg"'),
+        ("A5", 8, "#,##0;[Red]-#,##0"),
+        ("B5", 9, "[$€-407] 0"),
+        ("A6", 45000, "d. mmmm yyyy"),
+        ("B6", 0.5, "0%"),
+        ("D3", 5, "0%"),  # hidden, so its format isn't missed
+    ):
+        sheet[place] = value
+        sheet[place].number_format = format_
+    for place, wrong in (("A7", "#DIV/0!"), ("B7", "#N/A"), ("B9", "#REF!")):
+        sheet[place] = wrong
+        sheet[place].data_type = "e"
+    sheet["E7"], sheet["A8"] = "site", "unseen row"
+    sheet["E7"].hyperlink = "https://example.com/x"
+    sheet["D7"] = "unseen column"
+    sheet.row_dimensions[8].hidden = True
+    sheet.column_dimensions["D"].hidden = True
+
+
+def test_errors_times_and_what_is_hidden_in_a_sheet_are_told(convert: Convert) -> None:
+    found = convert("odd.xlsx", files.workbook(odd_cells))
+    assert found.text.splitlines()[2:] == [
+        "| 30:05:07 | 1234.5 |  |  |",
+        "| --- | --- | --- | --- |",
+        "| 0.125 | 7 |  |  |",
+        "| 8 | 9 |  |  |",
+        "| 2023-03-15 | 0.5 |  |  |",
+        "| #DIV/0! | #N/A |  | site |",
+        "|  | #REF! |  |  |",
+    ]
+    assert found.losses == (
+        "1 hidden row left out",
+        "1 hidden column left out",
+        'the format of 5 numbers left out: "$"#,##0.00, %, 0.0%, 0.0" kg", [$€-407] 0',
+        "1 address of links left out",
+    )
 
 
 def test_far_cells_cost_no_more_than_they_say(convert: Convert) -> None:

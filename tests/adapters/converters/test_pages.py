@@ -26,6 +26,16 @@ def test_a_page_is_its_text_without_what_nobody_reads(convert: Convert) -> None:
     assert found.losses == ("2 images left out", "1 embedded frame or object left out")
 
 
+def test_what_a_page_hides_is_left_out_and_counted(convert: Convert) -> None:
+    page = """<html><body style="display:none"><p>Due in May.</p><p hidden>one <b hidden>two</b></p>
+    <p style="color: red; DISPLAY :none">three</p><div style="display:/* x */none !important">four
+    </div><p style="visibility: hidden">five</p><p style="display:block">Seen.</p>
+    <p style="--display:none">Shown.</p><input type="hidden" value="6"></body></html>"""
+    found = convert("page.html", page.encode())
+    assert found.text == "Due in May.\n\nSeen.\n\nShown.\n"
+    assert found.losses == ("hidden text left out (20 characters)",)
+
+
 def test_a_page_in_an_older_encoding_reads_well(convert: Convert) -> None:
     page = '<html><meta charset="windows-1251"><body><p>Договор оказания услуг</p></body></html>'
     assert convert("d.htm", page.encode("cp1251")).text == "Договор оказания услуг\n"
@@ -128,4 +138,5 @@ def test_a_mail_within_a_mail_is_read_to_a_depth(convert: Convert) -> None:
     found = convert("mail.eml", message.as_bytes())
     assert found.text.count("level") == 4
     assert "innermost" not in found.text
+    assert "## Attachment: Prüfung des Vertrags \U0001f4c4" in found.text.splitlines()
     assert "nested_too_deep" in found.losses[0]

@@ -56,13 +56,17 @@ def test_the_same_file_is_converted_once_and_any_other_anew(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failure_is_remembered_unless_it_may_pass(tmp_path: Path) -> None:
+def test_a_failure_is_remembered_also_one_that_another_run_may_not_meet(tmp_path: Path) -> None:
     inner = Counting()
     kept = RememberingConverter(inner, tmp_path)
     for name in ("bad", "bad", "slow", "slow"):
         with pytest.raises(Unconvertible) as caught:
             kept.convert(name, b"", Kind.PDF, most_pages=1)
         assert caught.value.message == "it is bad"
+        assert caught.value.retryable == (name == "slow")
+    assert inner.asked == ["bad", "slow"]
+    with pytest.raises(Unconvertible):
+        RememberingConverter(inner, tmp_path).convert("slow", b"", Kind.PDF, most_pages=1)
     assert inner.asked == ["bad", "slow", "slow"]
 
 

@@ -52,6 +52,9 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
     (folder / "secret.txt").write_text("x")
     (folder / "secret.txt").chmod(0)
     (folder / "gone.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "folder").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(folder / "pipe")
     long_id = "an-id-that-is-longer-than-the-64-characters-of-a-custom-id/" + "x" * 150
     rows: list[str] = [
         json.dumps({"id": "good", "text": "one"}),
@@ -94,7 +97,10 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
     assert others["secret.txt"] == others["gone.txt"] == "unreadable"
     assert others["bell\\x07\\nred\\x1b[31m.txt"] == "invalid_name"
     assert others["back\\slash.txt"] == "invalid_name"
-    assert len(others) == 7
+    no_utf8 = found["not\\udcffutf8.txt"]["message"]
+    assert no_utf8 == f"{folder}/not\\udcffutf8.txt can't be read: its name isn't UTF-8; rename it"
+    assert others["folder"] == others["pipe"] == "unreadable"
+    assert len(others) == 9
     assert "\x1b" not in done.out
     assert "\x07" not in done.out
 
@@ -104,7 +110,7 @@ def test_names_contents_and_rows_that_can_not_be_used_fail_and_the_others_go_on(
     [
         (("nothere",), "no such file or folder: nothere"),
         (("in", "nul\x00"), "can't be read"),
-        (("/dev/null",), "neither a folder nor a regular file"),
+        (("/dev/null",), "/dev/null is neither a folder nor a regular file"),
         (("in", "--recipe", "reveiw.md"), "no recipe reveiw.md: neither a file nor a built-in"),
         (("in", "--poll-interval", "soon"), "--poll-interval"),
         (("in", "--poll-interval", "nan"), "no number of seconds"),

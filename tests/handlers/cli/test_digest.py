@@ -132,3 +132,31 @@ def test_what_is_not_finished_or_in_the_way_is_said_before_anything_is_paid(
     assert provider.batches() == batches + 1
     nothing = docmill("digest", tmp_path, "--recipe", tmp_path / "ranking.md")
     assert "nothing was finished here yet" in nothing.err
+
+
+def test_an_output_as_an_input_is_its_reports_without_what_else_docmill_wrote(
+    out: Path, tmp_path: Path, docmill: Docmill, provider: Provider
+) -> None:
+    assert made(out, docmill).status == 0
+    (out / "legal" / "summary.json").write_text("{}")  # somebody else's: no state lies beside it
+    for name in ("compare.html", "results.csv", "results.jsonl", "results.parquet"):
+        (out / name).write_text("made by docmill at another time")
+    given = reports(out) - {"legal/_digest.md", "sales/_digest.md"}
+    second = tmp_path / "second"
+    command = ("run", out, "--out", second, *QUICK, tmp_path / "review.md")
+    done = docmill(*command)
+    assert (done.status, done.err) == (0, "")
+    assert {name.removesuffix(".md") for name in reports(second)} == {*given, "legal/summary.json"}
+    own = "compare.html, failures.jsonl, results.csv, results.jsonl, results.parquet, summary.json"
+    assert f"{out}: left out docmill's own {own}" in done.out.splitlines()
+    assert f"{out}/legal: left out docmill's own _digest.md" in done.out
+    again = docmill(*command, "--json")
+    assert again.status == 0
+    assert sum(each["event"] == "files_left_out" for each in again.events) == 3
+    as_one = tmp_path / "one.md"
+    as_one.write_text(
+        "---\nmodel: claude-opus-4-6\ndocuments: folder\n---\n## Risks\n\n{{ document.text }}\n"
+    )
+    third = tmp_path / "third"
+    assert docmill("run", out, "--out", third, *QUICK, as_one).status == 0
+    assert reports(third) >= {"legal.md", "sales.md"}

@@ -1,6 +1,7 @@
 """`docmill recipes`: those built in, a new one, and what would be sent by one."""
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from shared.adapters.builtin import builtin_recipes
 from shared.adapters.simulator.core import Simulator
 from shared.adapters.simulator.messages import Request, Response
+from shared.domain.recipe import KEYS
 from tests.handlers.cli.command import Docmill, Provider
 
 QUICK = ("--poll-interval", "0.05", "--yes")
@@ -25,6 +27,19 @@ def test_a_new_recipe_works_as_it_is(
     assert docmill("recipes", "check", mine).out.startswith("mine.md is fine: claude-")
     ran = docmill("run", document, "--out", tmp_path / "out", "--recipe", mine, *QUICK)
     assert ran.status == 0, ran.err
+
+
+def test_a_new_recipe_names_every_key_and_what_it_offers_is_fine(
+    tmp_path: Path, docmill: Docmill
+) -> None:
+    mine = tmp_path / "mine.md"
+    docmill("recipes", "new", mine)
+    text = mine.read_text()
+    offered = set(re.findall(r"^(?:# )?([a-z_]+):", text, re.MULTILINE))
+    assert offered == set(KEYS)
+    for key in ("documents", "archives", "split", "max_wait", "max_attempts", "max_cost"):
+        mine.write_text(text.replace(f"# {key}:", f"{key}:", 1))
+        assert docmill("recipes", "check", mine).status == 0, key
 
 
 def test_the_request_shown_is_the_one_that_is_sent(
@@ -64,6 +79,43 @@ def test_of_a_manifest_the_first_row_is_shown(
     content = found["request"]["params"]["messages"][0]["content"]
     assert "Ada" in content
     assert "Bob" not in content
+
+
+def test_it_says_which_document_or_part_the_request_is_for(
+    tmp_path: Path, docmill: Docmill
+) -> None:
+    head = "---\nmodel: claude-haiku-4-5\nmax_tokens: 1000\n"
+    plain, folders = tmp_path / "plain.md", tmp_path / "folders.md"
+    plain.write_text(f"{head}---\n{{{{ document.text }}}}\n")
+    folders.write_text(f"{head}documents: folder\n---\n{{{{ document.text }}}}\n")
+    acme = tmp_path / "fd" / "acme"
+    acme.mkdir(parents=True)
+    (acme / "a.md").write_text("The contract.")
+    (acme / "b.md").write_text("The annex.")
+    (tmp_path / "rows.jsonl").write_text('{"id": "r1", "text": "x"}\n')
+    (tmp_path / "long.txt").write_text("A sentence of many. " * 100_000)
+
+    def said(recipe: Path, document: Path) -> str:
+        done = docmill("recipes", "check", recipe, document)
+        assert (done.status, done.err) == (0, "")
+        return next(line for line in done.out.splitlines() if line.startswith("the request for"))
+
+    assert said(plain, acme / "a.md").startswith("the request for a.md has ")
+    assert said(plain, acme).startswith("the request for a.md has ")
+    row = "the request for r1 (line 1 of rows.jsonl) has "
+    assert said(plain, tmp_path / "rows.jsonl").startswith(row)
+    assert said(folders, acme).startswith("the request for acme has ")
+    assert re.match(
+        r"the request for part 1 of \d of long.txt has ", said(plain, tmp_path / "long.txt")
+    )
+    [whole] = docmill("recipes", "check", folders, acme, "--json").events
+    assert (whole["document"], whole["part"]) == ("acme", None)
+    content = str(whole["request"]["params"]["messages"])
+    assert "The contract." in content
+    assert "The annex." in content
+    [part] = docmill("recipes", "check", plain, tmp_path / "long.txt", "--json").events
+    assert part["document"] == "long.txt"
+    assert part["part"]["number"] == 1 < part["part"]["of"]
 
 
 @pytest.mark.parametrize(
