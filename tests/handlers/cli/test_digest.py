@@ -125,7 +125,8 @@ def test_what_is_not_finished_or_in_the_way_is_said_before_anything_is_paid(
     assert "is there and no digest" in refused.err
     assert (out / "legal/_digest.md").read_text() == "mine"
     (out / "legal/_digest.md").unlink()
-    write_documents(tmp_path / "in/new", 1)
+    (tmp_path / "in/new").mkdir()
+    (tmp_path / "in/new/one.md").write_text("# New\n\nNothing else says this.\n")
     docmill("run", tmp_path / "in", "--out", out, *QUICK, tmp_path / "review.md", "--no-wait")
     refused = made(out, docmill)
     assert "have neither report nor failure yet" in refused.err
