@@ -41,7 +41,7 @@ _LAPTOP = (
     "adapters/converters/remembered.py",
     *("adapters/sqlite_file.py", "adapters/sqlite_store.py", "adapters/work_tree.py"),
     *("app/drive.py", "app/load.py", "wiring/laptop.py"),
-    *("domain/published.py", "wiring/stack.py"),
+    "wiring/stack.py",
 )
 _NOT_CODE = ("bin", "boto3/data", "boto3/examples")
 
