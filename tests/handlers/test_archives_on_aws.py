@@ -52,20 +52,22 @@ def finish(aws: Cloud, marker: str = "_READY") -> None:
 
 
 def test_archives_are_documents_by_range_and_by_stream(aws: Cloud) -> None:
-    files: dict[str, str | bytes] = {
-        ".gitignore": "*.log\n",
-        "a.py": "print(1)",
-        "sub/b.py": "print(2)",
-        "c.log": "noise",
-    }
-    upload(aws, {f"{kind}/{kind}": packed(kind, files) for kind in KINDS})
+    def files(kind: str) -> dict[str, str | bytes]:
+        return {
+            ".gitignore": "*.log\n",
+            "a.py": f"print('{kind}', 1)",
+            "sub/b.py": f"print('{kind}', 2)",
+            "c.log": "noise",
+        }
+
+    upload(aws, {f"{kind}/{kind}": packed(kind, files(kind)) for kind in KINDS})
     finish(aws)
     assert aws.reports() == {
         f"{kind}/{kind}/{path}.md" for kind in KINDS for path in ("a.py", "sub/b.py")
     }
     assert aws.failures() == []
     assert len(aws.paid()) == 2 * len(KINDS)
-    aws.upload({f"{JOB}/a.zip/a.zip": packed("a.zip", {**files, "a.py": "changed"})})
+    aws.upload({f"{JOB}/a.zip/a.zip": packed("a.zip", {**files("a.zip"), "a.py": "changed"})})
     finish(aws)
     assert len(aws.paid()) == 2 * len(KINDS) + 1
 
