@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from shared.adapters.builtin import catalog
 from shared.domain.document import DocumentStatus
-from tests.app.home import Home
+from shared.domain.recipe import parse_recipe
+from tests.app.home import RECIPE, Home
 from tests.archives import KINDS, packed, recipe, tarred, zipped
 
 NAMES = (
@@ -189,6 +191,8 @@ def test_an_archive_of_very_many_members_takes_no_memory_for_them(tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["a.zip", "a.tgz"])
 def test_a_member_beyond_any_context_is_a_failure_and_is_not_read(home: Home, kind: str) -> None:
+    whole = RECIPE.replace("---\n", "---\nsplit: never\n", 1)
+    home.recipe = parse_recipe(whole, name="r.md", catalog=catalog())
     text = random.Random(5).randbytes(1 << 20).hex() * 11
     home.write(kind, packed(kind, {"large.txt": text, "small.txt": "x"}))
     home.see()
