@@ -54,7 +54,8 @@ class Room:
         return recipe.max_cost - self._account(job).taken
 
     def takes(self, batch: Batch, recipe: Recipe) -> bool:
-        """Count a plan that was just saved. False when, beside the others, it is too much."""
+        """Count a plan that was just saved. False when, beside the others, it is too much; what
+        only copies answers costs nothing, and never is."""
         if recipe.max_cost is None:
             return True
         account = self._account(batch.job)
@@ -68,7 +69,7 @@ class Room:
         else:
             del self._accounts[batch.job]
             account = self._account(batch.job)
-        return account.taken <= recipe.max_cost
+        return not batch.cost_at_most or account.taken <= recipe.max_cost
 
     def is_over(self, job: JobName, recipe: Recipe) -> bool:
         """Whether all that is planned and sent may cost more than it may."""

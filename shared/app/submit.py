@@ -230,7 +230,7 @@ async def _resume(deps: Deps, batch: Batch, room: Room, planning: asyncio.Lock) 
             if recipe is None or recipe.fingerprint != batch.fingerprint:
                 abandon(deps, batch, "the recipe changed before it was sent")
                 return Submitted()
-            if room.is_over(batch.job, recipe):
+            if batch.cost_at_most and room.is_over(batch.job, recipe):
                 room.give_back(batch)
                 abandon(deps, batch, "max_cost was lowered before it was sent")
                 return Submitted()
