@@ -32,6 +32,7 @@ from shared.app.load import waiting
 from shared.app.observed import observe
 from shared.app.publish import publish
 from shared.app.report_places import put_in_place, report_key
+from shared.domain.catalog import added
 from shared.domain.document import DocumentStatus, Sighting
 from shared.domain.estimate import Estimate, prompt_bytes
 from shared.domain.names import escaped
@@ -118,7 +119,7 @@ def _agreed(plan: _Plan, given: Consent, *, simulate: bool, as_json: bool) -> bo
         if not guess.documents:
             continue
         each = exposure(guess, variant.recipe)
-        most = None if most is None or each is None else most + each
+        most = added(most, each)
         nearest = catalog().nearest(variant.recipe.model)
         said = priced(guess, variant.recipe, simulated=simulate, so_far=False, nearest=nearest)
         click.echo(escaped(said), err=as_json)

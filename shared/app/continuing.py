@@ -15,6 +15,7 @@ from shared.app.judged import Judged, leader_of
 from shared.app.report_places import report_key
 from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.batch import Batch, Member
+from shared.domain.catalog import added
 from shared.domain.document import Document, Failure
 from shared.domain.ids import CustomId, JobName
 from shared.domain.outcome import Fail, Outcome, Report, StopReason
@@ -182,8 +183,7 @@ def _join(judged: Judged, outcome: Report) -> None:
         return
     text, usage = join(kept.text, outcome.text), kept.usage + outcome.usage
     judged.outcome = replace(outcome, text=text, usage=usage)
-    known = kept.cost is not None and judged.cost is not None
-    judged.whole_cost = kept.cost + judged.cost if known else None  # type: ignore[operator]
+    judged.whole_cost = added(kept.cost, judged.cost)
 
 
 def _without_its_beginning(judged: Judged, outcome: Report) -> Fail:
@@ -206,7 +206,6 @@ def _tell_why(
     if kept is None or unfinished is None or unfinished.suffix is None:
         return
     output = next(each for each in Output if each.suffix == unfinished.suffix)
-    known = kept.cost is not None and judged.cost is not None
     report = render_report(
         Report(
             text=kept.text,
@@ -220,7 +219,7 @@ def _tell_why(
         custom_id=kept.custom_id,
         batch=replace(batch, provider_id=kept.provider_id),
         correlation_id=document.correlation_id,
-        cost=kept.cost + judged.cost if known else None,  # type: ignore[operator]
+        cost=added(kept.cost, judged.cost),
         more=_more_of(kept, unfinished, failure),
         losses=document.losses,
     )

@@ -21,10 +21,8 @@ from shared.domain.document import Document
 from shared.domain.ids import BatchId, CustomId, JobName, ProviderId, place_of
 from shared.domain.outcome import Report
 from shared.domain.record import Record
-from shared.domain.report import text_digest
+from shared.domain.report import header_and_text, text_digest
 from shared.ports.blobs import BlobError, BlobStoreUnavailable
-
-_HEADER_ENDS = b"\n---\n\n"
 
 
 class Pending(Enum):
@@ -183,7 +181,7 @@ class Earlier:
 
 def _answer(path: str, data: bytes) -> Answer | None:
     """What a report holds; None where it isn't one of docmill's, as it wrote it."""
-    header, _, text = data.partition(_HEADER_ENDS)
+    header, text = header_and_text(data)
     try:
         said = msgspec.convert(dict(_fields(header.decode().splitlines()[1:])), _Header)
         body = text.decode()

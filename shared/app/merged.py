@@ -11,9 +11,10 @@ from shared.app.deps import Deps
 from shared.app.parts import parts_of
 from shared.domain.answer_form import REPORT_FIELD
 from shared.domain.batch import Batch
+from shared.domain.catalog import added
 from shared.domain.document import Document
 from shared.domain.outcome import Report
-from shared.domain.parts import Answer, added, together
+from shared.domain.parts import Answer, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,4 @@ def answered(document: Document, report: Report) -> Document:
 def _cost(deps: Deps, batch: Batch, answer: Answer) -> Decimal | None:
     """Priced by itself, as prices may depend on the prompt's size, by the model of the merge: the
     recipe is the same."""
-    if answer.uncounted:
-        return None
-    model = deps.catalog.find(batch.model)
-    return deps.catalog.cost(model, answer.usage, batch=True, inference_geo=batch.inference_geo)
+    return None if answer.uncounted else batch.cost(deps.catalog, answer.usage)

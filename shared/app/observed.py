@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from shared.app.deps import Deps
 from shared.app.slices import slices
 from shared.domain.batch import TERMINAL, Batch, BatchStatus, Member
-from shared.domain.catalog import Usage
+from shared.domain.catalog import Usage, added
 from shared.domain.document import Document, DocumentStatus
 from shared.domain.ids import CustomId, JobName
 from shared.domain.outcome import MalformedLine, Outcome, Report, Retry, decode, judge
@@ -116,10 +116,7 @@ def _with(before: Observed, deps: Deps, batch: Batch, outcome: Outcome) -> Obser
     usage = outcome.usage or Usage()
 
     def cost(of: Usage) -> Decimal | None:
-        if outcome.uncounted:
-            return None
-        model = deps.catalog.find(batch.model)
-        return deps.catalog.cost(model, of, batch=True, inference_geo=batch.inference_geo)
+        return None if outcome.uncounted else batch.cost(deps.catalog, of)
 
     into, whole = cost(replace(usage, output_tokens=0)), cost(usage)
     out = None if whole is None or into is None else whole - into
@@ -127,8 +124,8 @@ def _with(before: Observed, deps: Deps, batch: Batch, outcome: Outcome) -> Obser
         before,
         input_tokens=before.input_tokens + usage.prompt_tokens,
         output_tokens=before.output_tokens + usage.output_tokens,
-        input_cost=_sum(before.input_cost, into),
-        output_cost=_sum(before.output_cost, out),
+        input_cost=added(before.input_cost, into),
+        output_cost=added(before.output_cost, out),
         truncated=before.truncated or (isinstance(outcome, Report) and outcome.truncated),
     )
 
@@ -137,7 +134,3 @@ def _ended(seen: Observed, document: Document) -> Observed:
     """How it ended is what the state says: more than the API's word decides that."""
     failed = document.status is DocumentStatus.FAILED
     return changed(seen, failure=document.failure.type if failed and document.failure else None)
-
-
-def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one + other

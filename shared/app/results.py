@@ -28,7 +28,7 @@ from shared.domain.answer import Answers
 from shared.domain.answer_form import AnswerForm, Output
 from shared.domain.batch import Batch, Counts, Member
 from shared.domain.bitmap import Bitmap
-from shared.domain.catalog import Usage
+from shared.domain.catalog import Model, Usage
 from shared.domain.document import (
     REPORT_NOT_WRITTEN,
     Document,
@@ -108,6 +108,7 @@ class Reading:
     strange: int = 0
     totals: Totals = field(default_factory=Totals)
     hold: str | None = None
+    _model: Model | None = field(init=False)
     _form: AnswerForm = field(init=False)
     _answers: Answers | None = field(init=False)
     _settled: Bitmap = field(init=False)
@@ -124,6 +125,7 @@ class Reading:
         self._unwritten = Bitmap(before.unwritten)
         self._continued = Bitmap(before.continued)
         self._twins = twins_of(self.batch, self.members)
+        self._model = self.deps.catalog.find(self.batch.model)
         self._form = self.batch.answer_form
         self._answers = Answers(self._form) if self._form.fields else None
 
@@ -280,17 +282,17 @@ class Reading:
         ):
             return
         custom_id = CustomId(judged.line.custom_id)
-        judged.outcome = formed(
+        made = formed(
             outcome,
             answers,
             custom_id=custom_id,
             attempts=document.attempts,
             max_attempts=self.max_attempts,
         )
-        if document.unfinished is not None and isinstance(judged.outcome, Report):
-            judged.outcome, made = outcome, judged.outcome
+        if document.unfinished is not None and isinstance(made, Report):
+            # As it came, before its fields are taken out of its text.
             keep_whole(self.deps, self.batch, judged, self.members[judged.place].custom_id)
-            judged.outcome = made
+        judged.outcome = made
 
     def _judge_again(self, place: int, line: ResultLine, document: Document | None) -> Outcome:
         """What was made of a line that was settled before: its failure, if any, names the line."""
@@ -352,7 +354,7 @@ class Reading:
             outcome = replace(outcome, usage=Usage(), uncounted=False)
         usage = _usage(outcome)
         without = catalog.cost(
-            catalog.find(self.batch.model),
+            self._model,
             usage,
             batch=False,
             inference_geo=self.batch.inference_geo,
@@ -474,7 +476,7 @@ class Reading:
             cost=judged.cost or Decimal(0),
             cost_without_batches=judged.without_batches or Decimal(0),
             saved_by_caching=self.deps.catalog.saved_by_caching(
-                self.deps.catalog.find(self.batch.model),
+                self._model,
                 usage,
                 inference_geo=self.batch.inference_geo,
             ),

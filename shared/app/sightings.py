@@ -19,7 +19,7 @@ from shared.domain.manifest import (
     row_word,
     rows,
 )
-from shared.domain.names import InvalidName, check_path, escaped, stand_in
+from shared.domain.names import InvalidName, check_path, escaped, hides, stand_in
 from shared.domain.recipe import Recipe
 from shared.domain.truth import Truth, truth_in
 from shared.ports.blobs import Blob, Blobs, BlobUnreadable, Unlisted
@@ -42,8 +42,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 def is_document(path: str) -> bool:
     """Whether what lies at `path` below a job is meant to be one: no marker, nothing hidden."""
-    *folders, name = path.split("/")
-    hidden = any(part.startswith(".") and part.strip(".") for part in (*folders, name))
+    parts = path.split("/")
+    name, hidden = parts[-1], any(map(hides, parts))
     own = name in (RECIPE_NAME, READY_NAME) or path == DIGEST_RECIPE
     return bool(name) and not hidden and not own
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from shared.domain.answer_form import AnswerForm
 from shared.domain.bitmap import Bitmap
+from shared.domain.catalog import Catalog, Usage
 from shared.domain.document import Failure
 from shared.domain.ids import BatchId, CustomId, JobName, ProviderId
 from shared.domain.record import Record
@@ -181,6 +182,11 @@ class Batch(Record, frozen=True, kw_only=True):
     def answer_form(self) -> AnswerForm:
         """The form it was planned with, whatever the recipe says by now."""
         return AnswerForm.unpacked(self.form)
+
+    def cost(self, catalog: Catalog, usage: Usage) -> Decimal | None:
+        """US dollars for what one of its requests used; None when the price is not known."""
+        model = catalog.find(self.model)
+        return catalog.cost(model, usage, batch=True, inference_geo=self.inference_geo)
 
     def place_of_request(self, number: int) -> int | None:
         """The place in the list of the request that was sent as number `number`, from 0."""

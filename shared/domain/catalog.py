@@ -168,12 +168,17 @@ class Catalog:
         self, model: Model | None, usage: Usage, *, inference_geo: str | None = None
     ) -> Decimal:
         """How much more one request would cost in a batch without the cache, in US dollars."""
-        plain = Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
-        if plain.input_tokens == usage.input_tokens:
+        if usage.prompt_tokens == usage.input_tokens:
             return Decimal(0)
+        plain = Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.output_tokens)
         without = self.cost(model, plain, batch=True, inference_geo=inference_geo)
         cost = self.cost(model, usage, batch=True, inference_geo=inference_geo)
         return Decimal(0) if without is None or cost is None else without - cost
+
+
+def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """Two costs; None where one of them isn't known."""
+    return None if one is None or other is None else one + other
 
 
 def output_plan(model: Model | None, max_tokens: int) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from typing import Final
 
+from shared.domain.names import hides
+
 HIDDEN: Final = "hidden"
 IGNORED: Final = "ignored by .gitignore"
 LINKS: Final = "links"
@@ -68,9 +70,7 @@ _BINARY: Final = _words("""
 def is_hidden(path: str) -> bool:
     """Whether a part of it is hidden, or left there by a system."""
     parts = path.rstrip("/").split("/")
-    return any(
-        (part.startswith(".") and part.strip(".")) or part.casefold() in _LITTER for part in parts
-    )
+    return any(hides(part) or part.casefold() in _LITTER for part in parts)
 
 
 def marks_a_project(name: str) -> bool:

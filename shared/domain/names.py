@@ -55,6 +55,11 @@ class InvalidName(ValueError):
         self.message = message
 
 
+def hides(part: str) -> bool:
+    """Whether a part of a path hides what lies there; `.` and `..` are no names."""
+    return part.startswith(".") and bool(part.strip("."))
+
+
 def check_path(path: str) -> None:
     """Raise `InvalidName` unless `path` names one place below the output, on any system.
 

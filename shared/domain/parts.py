@@ -114,11 +114,6 @@ def answer_name(path: str) -> str:
     return f".docmill/parts/{name[:2]}/{name}.md"
 
 
-def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    """Two costs; None where one of them isn't known."""
-    return None if one is None or other is None else one + other
-
-
 def together(answers: Sequence[Answer], *, cost: Decimal | None) -> Answer:
     """What the answers used, all together."""
     return Answer(

@@ -124,7 +124,13 @@ def _header(
 
 def report_text(data: bytes) -> str:
     """The text below the header of what `render_report` made."""
-    return data.partition(_HEADER_ENDS)[2].decode()
+    return header_and_text(data)[1].decode()
+
+
+def header_and_text(data: bytes) -> tuple[bytes, bytes]:
+    """The two parts of a report with a YAML header; all is header where none ends."""
+    header, _, text = data.partition(_HEADER_ENDS)
+    return header, text
 
 
 def _yaml(value: object) -> bytes:

@@ -7,10 +7,10 @@ from typing import Any, Final, Self
 from msgspec.structs import replace
 
 from shared.domain.batch import Batch
-from shared.domain.catalog import Usage
+from shared.domain.catalog import Usage, added
 from shared.domain.ids import BatchId
 from shared.domain.outcome import Report
-from shared.domain.parts import Answer, added
+from shared.domain.parts import Answer
 from shared.domain.record import Record
 
 OWN_COLUMNS: Final = (
