@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -20,6 +21,9 @@ CHUNK_BYTES = 350_000
 _FASTEST = 1
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: "dict[Any, msgspec.json.Decoder[Any]]" = {}
+_MAKING = Lock()
+"""What msgspec learns of a record with the first decoder is kept with the record, at first
+unfinished: a second thread that makes one meanwhile ends the process (seen with msgspec 0.22)."""
 
 
 class UnreadableError(ValueError):
@@ -102,5 +106,8 @@ def _closed(lines: list[bytes]) -> bytes:
 def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
     found = _DECODERS.get(kind)
     if found is None:
-        found = _DECODERS[kind] = msgspec.json.Decoder(kind)
+        with _MAKING:
+            found = _DECODERS.get(kind)
+            if found is None:
+                found = _DECODERS[kind] = msgspec.json.Decoder(kind)
     return found
